@@ -1,0 +1,164 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// Warnings fail the build where it counts (CI), and only there: a newer compiler must not lock a user out.
+let strict: [SwiftSetting] =
+  ProcessInfo.processInfo.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
+
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let concurrencyHelpers: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
+let ordered: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// A floor of the house: it may import only what is listed, and only floors below it (see ARCHITECTURE.md).
+func floor(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name), "TestSupport"] + dependencies, exclude: exclude,
+    swiftSettings: strict)
+}
+
+let package = Package(
+  name: "meridian",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "meridian", targets: ["meridian"]),
+    .library(name: "PulsarClient", targets: ["PulsarClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+  ],
+  targets: [
+    // Floor 0: system libraries.
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .target(name: "CChecksums"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
+
+    // Floor 1
+    floor("Checksums", ["CChecksums"]),
+    floor("Compression", ["CZstd", "CLZ4", "CZlib", nio]),
+    floor("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
+    floor("MetadataStore", ["CRocksDB", nio, nioPosix, concurrencyHelpers, logging]),
+
+    // Floor 2
+    floor("PulsarWire", ["Checksums", "Compression", nio, protobuf], exclude: ["Protos"]),
+    floor("BookieWire", ["Checksums", nio]),
+
+    // Floor 3
+    floor(
+      "Bookie",
+      [
+        "BookieWire", "Checksums", "MetadataStore", "Transport", "CRocksDB", nio, nioPosix, concurrencyHelpers, logging,
+        deque, atomics,
+      ]),
+    floor(
+      "Ledgers",
+      [
+        "BookieWire", "Checksums", "MetadataStore", "Transport", nio, nioPosix, concurrencyHelpers, logging, deque,
+        protobuf,
+      ], exclude: ["Protos"]),
+
+    // Floor 4
+    floor(
+      "TopicLog",
+      ["Ledgers", "MetadataStore", nio, concurrencyHelpers, logging, deque, ordered, protobuf], exclude: ["Protos"]),
+
+    // Floor 5
+    floor(
+      "Broker",
+      [
+        "TopicLog", "Ledgers", "MetadataStore", "PulsarWire", "Transport", "Checksums", "Compression", nio, nioPosix,
+        concurrencyHelpers, logging, deque, heap, ordered, protobuf, atomics,
+      ]),
+    floor(
+      "PulsarClient",
+      [
+        "PulsarWire", "Transport", "Checksums", "Compression", nio, nioPosix, concurrencyHelpers, logging, deque,
+        protobuf,
+      ]),
+
+    // Floor 6
+    floor(
+      "GeoReplication",
+      [
+        "Broker", "PulsarClient", "TopicLog", "MetadataStore", "PulsarWire", "Transport", "Checksums", "Compression", nio,
+        nioPosix, concurrencyHelpers, logging, deque, protobuf,
+      ]),
+
+    // Floor 7
+    floor(
+      "Admin",
+      [
+        "GeoReplication", "Broker", "MetadataStore", "Transport", "PulsarWire", nio, nioPosix, concurrencyHelpers,
+        logging, hummingbird,
+      ]),
+
+    // Floor 8
+    floor(
+      "Mesh",
+      [
+        "Admin", "GeoReplication", "Broker", "PulsarClient", "Bookie", "Ledgers", "TopicLog", "MetadataStore",
+        "Transport", nio, nioPosix, concurrencyHelpers, logging, yams,
+      ]),
+
+    // Floor 9
+    .executableTarget(
+      name: "meridian",
+      dependencies: [
+        "Mesh", "Admin", "GeoReplication", "PulsarClient", "Compression", nio, nioPosix, concurrencyHelpers, logging,
+        arguments, histogram, atomics,
+      ], swiftSettings: strict),
+
+    // Tests
+    .target(
+      name: "TestSupport", dependencies: [nio, nioPosix, concurrencyHelpers, logging], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("Checksums", []),
+    tests("Compression", [nio]),
+    tests("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
+    tests("MetadataStore", [nio, logging]),
+    tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
+    tests("BookieWire", [nio]),
+    tests("Bookie", ["BookieWire", "MetadataStore", nio, nioPosix, logging]),
+    tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", nio, nioPosix, logging]),
+    tests("TopicLog", ["Ledgers", "Bookie", "MetadataStore", nio, nioPosix, logging]),
+    tests(
+      "Broker",
+      [
+        "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "PulsarClient", nio, nioPosix, logging,
+        concurrencyHelpers,
+      ]),
+    tests("PulsarClient", ["PulsarWire", nio, nioPosix, logging]),
+    tests(
+      "GeoReplication",
+      [
+        "Broker", "PulsarClient", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", nio, nioPosix, logging,
+      ]),
+    tests("Admin", ["Broker", "GeoReplication", nio, nioPosix, logging]),
+    tests("Mesh", ["PulsarClient", "Admin", nio, nioPosix, logging]),
+  ]
+)
