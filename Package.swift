@@ -62,7 +62,8 @@ let package = Package(
     floor("Checksums", ["CChecksums"]),
     floor("Compression", ["CZstd", "CLZ4", "CZlib", nio]),
     floor("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
-    floor("MetadataStore", ["CRocksDB", nio, nioPosix, concurrencyHelpers, logging]),
+    floor("RocksDB", ["CRocksDB", concurrencyHelpers]),
+    floor("MetadataStore", ["RocksDB", nio, nioPosix, concurrencyHelpers, logging]),
 
     // Floor 2
     floor("PulsarWire", ["Checksums", "Compression", nio, protobuf], exclude: ["Protos"]),
@@ -72,7 +73,7 @@ let package = Package(
     floor(
       "Bookie",
       [
-        "BookieWire", "Checksums", "MetadataStore", "Transport", "CRocksDB", nio, nioPosix, concurrencyHelpers, logging,
+        "BookieWire", "Checksums", "MetadataStore", "Transport", "RocksDB", nio, nioPosix, concurrencyHelpers, logging,
         deque, atomics,
       ]),
     floor(
@@ -140,6 +141,7 @@ let package = Package(
     tests("Checksums", []),
     tests("Compression", [nio]),
     tests("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
+    tests("RocksDB", []),
     tests("MetadataStore", [nio, logging]),
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
