@@ -1,0 +1,99 @@
+/// What a broker needs to know about itself and its limits. Names in parentheses are Pulsar's for the same setting.
+public struct BrokerConfiguration: Sendable {
+  /// The region this broker serves (`clusterName`).
+  public var clusterName: String
+  /// Which life of the region this is: a region rebuilt from nothing under the same name has another one.
+  public var incarnation: UInt64 = 1
+  /// The address to listen on (`bindAddress`).
+  public var bindAddress: String = "127.0.0.1"
+  /// The port for plain connections, 0 for any free one, nil for none (`brokerServicePort`).
+  public var brokerServicePort: Int? = 6650
+  /// The port for TLS connections, 0 for any free one, nil for none (`brokerServicePortTls`).
+  public var brokerServicePortTLS: Int?
+  /// The host name that clients are told to connect to (`advertisedAddress`).
+  public var advertisedAddress: String = "127.0.0.1"
+  /// Where the admin API of this broker is, told to clients that look topics up over HTTP. Set before or after start.
+  public var webServiceURL: String = ""
+  /// The same over TLS; empty for none.
+  public var webServiceURLTLS: String = ""
+
+  /// The largest message, metadata and payload, in bytes (`maxMessageSize`).
+  public var maxMessageSize: Int = 5 * 1024 * 1024
+  /// Publishes of one connection that may be in flight before its socket is no longer read
+  /// (`maxPendingPublishRequestsPerConnection`).
+  public var maxPendingPublishRequestsPerConnection: Int = 1000
+  /// The same in bytes (`maxMessagePublishBufferSizeInMB`, per connection).
+  public var maxPendingPublishBytesPerConnection: Int = 64 * 1024 * 1024
+  /// How often an idle connection is pinged (`keepAliveIntervalSeconds`); one that is silent for two of them is closed.
+  public var keepAliveInterval: Duration = .seconds(30)
+
+  /// Whether producers, consumers and lookups create topics that do not exist (`allowAutoTopicCreation`).
+  public var allowAutoTopicCreation: Bool = true
+  /// Partitions of an auto-created topic; 0 creates it unpartitioned (`allowAutoTopicCreationType`,
+  /// `defaultNumPartitions`).
+  public var defaultNumPartitions: Int = 0
+  /// The most partitions a topic may have (`maxNumPartitionsPerPartitionedTopic`).
+  public var maxNumPartitionsPerPartitionedTopic: Int = 4096
+  /// Whether a consumer creates the subscription it asks for (`allowAutoSubscriptionCreation`).
+  public var allowAutoSubscriptionCreation: Bool = true
+  /// Producers that one topic takes, 0 for no limit (`maxProducersPerTopic`).
+  public var maxProducersPerTopic: Int = 0
+  /// Whether topics deduplicate by producer name and sequence id unless a policy says otherwise
+  /// (`brokerDeduplicationEnabled`).
+  public var brokerDeduplicationEnabled: Bool = false
+  /// Entries after which the deduplication state is saved (`brokerDeduplicationEntriesInterval`).
+  public var brokerDeduplicationEntriesInterval: Int = 1000
+  /// Time after which it is saved (`brokerDeduplicationSnapshotIntervalSeconds`).
+  public var brokerDeduplicationSnapshotInterval: Duration = .seconds(120)
+  /// Producers whose last sequence id one topic remembers (`brokerDeduplicationMaxNumberOfProducers`).
+  public var brokerDeduplicationMaxNumberOfProducers: Int = 10_000
+  /// Whether a topic without clients and backlog is deleted (`brokerDeleteInactiveTopicsEnabled`).
+  public var brokerDeleteInactiveTopicsEnabled: Bool = true
+  /// How long it must have been so, and how often that is looked at (`brokerDeleteInactiveTopicsFrequencySeconds`).
+  public var brokerDeleteInactiveTopicsFrequency: Duration = .seconds(60)
+  /// How often acknowledged data is trimmed (`retentionCheckIntervalInSeconds`).
+  public var retentionCheckInterval: Duration = .seconds(120)
+  /// How often expired messages are dropped from subscriptions (`messageExpiryCheckIntervalInMinutes`).
+  public var messageExpiryCheckInterval: Duration = .seconds(300)
+  /// Message time to live unless a policy says otherwise, 0 for none (`ttlDurationDefaultInSeconds`).
+  public var ttlDurationDefaultInSeconds: Int = 0
+  /// Retention unless a policy says otherwise (`defaultRetentionTimeInMinutes`); 0 keeps nothing, -1 everything.
+  public var defaultRetentionTimeInMinutes: Int = 0
+  /// The same by size (`defaultRetentionSizeInMB`).
+  public var defaultRetentionSizeInMB: Int = 0
+  /// Memory for the tails of all topics' logs, in bytes (`managedLedgerCacheSizeMB`).
+  public var managedLedgerCacheSize: Int = 256 * 1024 * 1024
+  /// Copies of each entry by default (`managedLedgerDefaultEnsembleSize`).
+  public var managedLedgerDefaultEnsembleSize: Int = 3
+  /// The same (`managedLedgerDefaultWriteQuorum`).
+  public var managedLedgerDefaultWriteQuorum: Int = 2
+  /// The same (`managedLedgerDefaultAckQuorum`).
+  public var managedLedgerDefaultAckQuorum: Int = 2
+  /// How long a graceful stop waits for topics to close.
+  public var shutdownTimeout: Duration = .seconds(5)
+
+  /// A broker of region `clusterName` with the defaults.
+  public init(clusterName: String) {
+    self.clusterName = clusterName
+  }
+}
+
+/// Where the owner of a topic is reached.
+public struct BrokerAddress: Hashable, Sendable {
+  /// `pulsar://host:port`; empty if the owner has no plain port.
+  public var serviceURL: String
+  /// `pulsar+ssl://host:port`; empty if the owner has no TLS port.
+  public var serviceURLTLS: String
+  /// `http://host:port` of the admin API; empty if unknown.
+  public var webServiceURL: String
+  /// The same over TLS; empty if there is none.
+  public var webServiceURLTLS: String
+
+  /// An address of its four parts.
+  public init(serviceURL: String, serviceURLTLS: String, webServiceURL: String, webServiceURLTLS: String) {
+    self.serviceURL = serviceURL
+    self.serviceURLTLS = serviceURLTLS
+    self.webServiceURL = webServiceURL
+    self.webServiceURLTLS = webServiceURLTLS
+  }
+}
