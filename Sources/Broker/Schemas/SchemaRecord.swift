@@ -41,22 +41,7 @@ public struct SchemaRecord: Sendable {
   }
 }
 
-/// How a new schema must relate to those before it (`schemaCompatibilityStrategy`).
-public enum SchemaCompatibilityStrategy: String, Sendable, CaseIterable {
-  case undefined = "UNDEFINED"
-  case alwaysIncompatible = "ALWAYS_INCOMPATIBLE"
-  case alwaysCompatible = "ALWAYS_COMPATIBLE"
-  /// The new schema reads what the last one wrote.
-  case backward = "BACKWARD"
-  /// The last schema reads what the new one writes.
-  case forward = "FORWARD"
-  /// Both.
-  case full = "FULL"
-  /// The same against every version.
-  case backwardTransitive = "BACKWARD_TRANSITIVE"
-  case forwardTransitive = "FORWARD_TRANSITIVE"
-  case fullTransitive = "FULL_TRANSITIVE"
-
+extension SchemaCompatibilityStrategy {
   var checksEveryVersion: Bool {
     switch self {
     case .backwardTransitive, .forwardTransitive, .fullTransitive: true
@@ -64,6 +49,7 @@ public enum SchemaCompatibilityStrategy: String, Sendable, CaseIterable {
     }
   }
 
+  /// The new schema must read what the last one wrote.
   var newReadsOld: Bool {
     switch self {
     case .backward, .backwardTransitive, .full, .fullTransitive: true
@@ -71,6 +57,7 @@ public enum SchemaCompatibilityStrategy: String, Sendable, CaseIterable {
     }
   }
 
+  /// The last schema must read what the new one writes.
   var oldReadsNew: Bool {
     switch self {
     case .forward, .forwardTransitive, .full, .fullTransitive: true
