@@ -1,0 +1,66 @@
+import MetadataStore
+
+/// Ledger metadata in the metadata store, under `/ledgers/<id>`, each change conditional on the version it was made from.
+struct LedgerMetadataStore: Sendable {
+  struct Versioned: Sendable {
+    var metadata: LedgerMetadata
+    var version: MetadataVersion
+  }
+
+  let store: any MetadataStore
+
+  static func key(_ id: LedgerID) -> String { "/ledgers/\(id)" }
+
+  func nextID() async throws(LedgerError) -> LedgerID {
+    try await mapErrors { try await store.nextSequence("ledger-id") }
+  }
+
+  func read(_ id: LedgerID) async throws(LedgerError) -> Versioned {
+    guard let record = try await mapErrors({ try await store.get(Self.key(id)) }) else { throw .noSuchLedger(id) }
+    return Versioned(metadata: try LedgerMetadataCodec.decode(record.value, of: id), version: record.version)
+  }
+
+  /// Stores metadata of a new ledger; nil if the id is taken.
+  func create(_ id: LedgerID, _ metadata: LedgerMetadata) async throws(LedgerError) -> MetadataVersion? {
+    try await put(id, metadata, .absent)
+  }
+
+  /// Replaces metadata; nil if it is not at `version` any more.
+  func write(
+    _ id: LedgerID, _ metadata: LedgerMetadata, over version: MetadataVersion
+  ) async throws(LedgerError) -> MetadataVersion? {
+    try await put(id, metadata, .exactly(version))
+  }
+
+  func delete(_ id: LedgerID) async throws(LedgerError) {
+    try await mapErrors {
+      do { try await store.delete(Self.key(id), expected: .any) } catch MetadataError.notFound {}
+    }
+  }
+
+  private func put(
+    _ id: LedgerID, _ metadata: LedgerMetadata, _ expected: ExpectedVersion
+  ) async throws(LedgerError) -> MetadataVersion? {
+    try await mapErrors {
+      let bytes = try LedgerMetadataCodec.encode(metadata)
+      do {
+        return try await store.put(Self.key(id), bytes, expected: expected)
+      } catch MetadataError.versionMismatch {
+        return nil
+      } catch MetadataError.notFound {
+        // The ledger was deleted meanwhile.
+        return nil
+      }
+    }
+  }
+
+  private func mapErrors<T>(_ body: () async throws -> T) async throws(LedgerError) -> T {
+    do {
+      return try await body()
+    } catch let error as LedgerError {
+      throw error
+    } catch {
+      throw .metadata("\(error)")
+    }
+  }
+}

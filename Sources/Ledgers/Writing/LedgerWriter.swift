@@ -1,0 +1,280 @@
+import DequeModule
+import NIOCore
+
+/// Decides what a ledger's writer does: whom to send an entry, when it counts as written, when bookies are replaced.
+///
+/// A value without I/O: each event appends the actions that follow from it. The rules:
+/// - An entry is confirmed when its ack quorum is in **and** every entry before it is confirmed.
+/// - While bookies are being replaced the last confirmed entry does not move, so the new segment starts exactly behind it.
+/// - Each place of the ensemble has a generation. Answers to sends of an older generation never count.
+/// - A failure of an entry that is already confirmed is acted upon with the next append.
+/// - Without a replacement the place stays empty as long as every write set still has its ack quorum.
+struct LedgerWriter {
+  enum Action: Equatable {
+    /// Send the entry to the bookie at `slot`; the answer must name the generation.
+    case send(EntryID, slot: Int, generation: UInt32)
+    /// All entries up to this one are written.
+    case confirm(through: EntryID)
+    /// Find replacements, record the segment, then call `ensembleChanged` or `ensembleChangeFailed`.
+    case changeEnsemble(EnsembleChange)
+    /// All entries from this one on have failed, and all later ones will.
+    case fail(from: EntryID, LedgerError)
+  }
+
+  struct EnsembleChange: Equatable {
+    /// The first entry of the new segment.
+    var firstEntry: EntryID
+    /// The ensemble as it is.
+    var ensemble: [String]
+    /// The places in need of another bookie.
+    var slots: [Int]
+  }
+
+  /// Why an add failed on a bookie.
+  enum Failure: Equatable {
+    /// Another client fenced the ledger: nothing more can be written.
+    case fenced
+    /// The key is wrong.
+    case unauthorized
+    /// This bookie cannot take it; another could.
+    case bookie
+  }
+
+  /// When an entry counts as written.
+  enum Confirmation {
+    /// At its ack quorum.
+    case ackQuorum
+    /// At its ack quorum and when no reachable bookie of its write set is missing: recovery leaves full copies behind.
+    case everyReachable
+  }
+
+  private enum SlotState { case healthy, failed, absent }
+
+  private struct Slot {
+    var generation: UInt32 = 0
+    var state = SlotState.healthy
+  }
+
+  private struct Pending {
+    var acks: UInt64 = 0
+    var size: Int
+    var cumulativeLength: Int64
+    var appendedAt: NIODeadline
+    var sentAt: NIODeadline
+  }
+
+  let ledgerID: LedgerID
+  let striping: LedgerStriping
+  private let confirmation: Confirmation
+  private let addTimeout: TimeAmount
+  private let quorumTimeout: TimeAmount?
+  private let retryDelay: TimeAmount
+
+  private(set) var ensemble: [String]
+  private(set) var lastAddConfirmed: EntryID
+  /// Payload bytes up to the last confirmed entry.
+  private(set) var confirmedLength: Int64
+  /// Payload bytes of all entries, confirmed or not.
+  private(set) var length: Int64
+  private(set) var nextEntry: EntryID
+  private(set) var pendingBytes = 0
+  private(set) var failure: LedgerError?
+  private(set) var change: EnsembleChange?
+
+  private var slots: [Slot]
+  private var pending = Deque<Pending>()
+  private var retryAt = NIODeadline.distantFuture
+
+  init(
+    ledgerID: LedgerID, striping: LedgerStriping, ensemble: [String], lastAddConfirmed: EntryID = -1,
+    confirmedLength: Int64 = 0, confirmation: Confirmation = .ackQuorum, addTimeout: TimeAmount = .seconds(5),
+    quorumTimeout: TimeAmount? = nil, retryDelay: TimeAmount = .seconds(5)
+  ) {
+    precondition(ensemble.count == striping.ensembleSize && striping.ensembleSize <= 64)
+    self.ledgerID = ledgerID
+    self.striping = striping
+    self.confirmation = confirmation
+    self.addTimeout = addTimeout
+    self.quorumTimeout = quorumTimeout
+    self.retryDelay = retryDelay
+    self.ensemble = ensemble
+    self.lastAddConfirmed = lastAddConfirmed
+    self.confirmedLength = confirmedLength
+    self.length = confirmedLength
+    self.nextEntry = lastAddConfirmed + 1
+    self.slots = Array(repeating: Slot(), count: ensemble.count)
+  }
+
+  /// Whether nothing is outstanding: no entry, no change of bookies.
+  var isIdle: Bool { pending.isEmpty && change == nil }
+  var pendingCount: Int { pending.count }
+  /// Whether `tick` has something to watch.
+  var needsTicks: Bool { failure == nil && (!pending.isEmpty || slots.contains { $0.state == .absent }) }
+  /// The places that have no bookie at present.
+  var absentSlots: [Int] { slots.indices.filter { slots[$0].state == .absent } }
+
+  // MARK: Events
+
+  /// An entry of `size` payload bytes is appended: its number, or nil if the ledger has failed.
+  mutating func append(size: Int, now: NIODeadline, _ actions: inout [Action]) -> EntryID? {
+    guard failure == nil else { return nil }
+    if change == nil, slots.contains(where: { $0.state == .failed }) { startChange(&actions) }
+    let entry = nextEntry
+    nextEntry += 1
+    length += Int64(size)
+    pendingBytes += size
+    pending.append(Pending(size: size, cumulativeLength: length, appendedAt: now, sentAt: now))
+    for index in 0..<striping.writeQuorum {
+      let slot = striping.slot(index, of: entry)
+      if slots[slot].state == .healthy {
+        actions.append(.send(entry, slot: slot, generation: slots[slot].generation))
+      }
+    }
+    return entry
+  }
+
+  /// The bookie at `slot` has the entry durably.
+  mutating func acknowledged(_ entry: EntryID, slot: Int, generation: UInt32, _ actions: inout [Action]) {
+    guard failure == nil, slots.indices.contains(slot), slots[slot].generation == generation else { return }
+    let index = entry - lastAddConfirmed - 1
+    guard index >= 0, index < Int64(pending.count), striping.contains(slot, for: entry) else { return }
+    pending[Int(index)].acks |= 1 << UInt64(slot)
+    if index == 0 { advance(&actions) }
+  }
+
+  /// The bookie at `slot` refused the entry, did not answer in time, or is gone.
+  mutating func failed(
+    _ entry: EntryID, slot: Int, generation: UInt32, _ reason: Failure, _ actions: inout [Action]
+  ) {
+    guard failure == nil else { return }
+    switch reason {
+    case .fenced: return fail(.fenced(ledgerID), &actions)
+    case .unauthorized: return fail(.unauthorized(ledgerID), &actions)
+    case .bookie: break
+    }
+    guard slots.indices.contains(slot), slots[slot].generation == generation, slots[slot].state == .healthy else {
+      return
+    }
+    slots[slot].state = .failed
+    if entry > lastAddConfirmed, change == nil { startChange(&actions) }
+  }
+
+  /// The segment from `change.firstEntry` on is recorded with `newEnsemble`. Places of the change that are not in
+  /// `replaced` found no other bookie.
+  mutating func ensembleChanged(
+    _ newEnsemble: [String], replaced: [Int], now: NIODeadline, _ actions: inout [Action]
+  ) {
+    guard failure == nil, let change else { return }
+    precondition(newEnsemble.count == ensemble.count)
+    self.change = nil
+    ensemble = newEnsemble
+    var replacedBits: UInt64 = 0
+    for slot in change.slots {
+      if replaced.contains(slot) {
+        slots[slot].generation += 1
+        slots[slot].state = .healthy
+        replacedBits |= 1 << UInt64(slot)
+      } else {
+        slots[slot].state = .absent
+      }
+    }
+    resend(to: replacedBits, now: now, &actions)
+    guard striping.everyWriteSetReachesAckQuorum({ slots[$0].state != .absent }) else {
+      return fail(
+        .notEnoughBookies(
+          needed: striping.ensembleSize, available: slots.count { $0.state != .absent }), &actions)
+    }
+    retryAt = slots.contains { $0.state == .absent } ? now + retryDelay : .distantFuture
+    if !pending.isEmpty, slots.contains(where: { $0.state == .failed }) {
+      startChange(&actions)
+    } else {
+      advance(&actions)
+    }
+  }
+
+  /// The segment could not be recorded: the ledger is no longer ours to write, or the metadata store failed.
+  mutating func ensembleChangeFailed(_ error: LedgerError, _ actions: inout [Action]) {
+    guard failure == nil, change != nil else { return }
+    change = nil
+    fail(error, &actions)
+  }
+
+  /// Time has passed.
+  mutating func tick(now: NIODeadline, _ actions: inout [Action]) {
+    guard failure == nil else { return }
+    if let quorumTimeout, let oldest = pending.first, oldest.appendedAt + quorumTimeout <= now {
+      return fail(
+        .timeout("entry \(lastAddConfirmed + 1) of ledger \(ledgerID) did not reach its ack quorum."), &actions)
+    }
+    var timedOut = false
+    for index in pending.indices {
+      guard pending[index].sentAt + addTimeout <= now else { break }
+      let entry = lastAddConfirmed + 1 + EntryID(index)
+      for position in 0..<striping.writeQuorum {
+        let slot = striping.slot(position, of: entry)
+        if slots[slot].state == .healthy, pending[index].acks & (1 << UInt64(slot)) == 0 {
+          slots[slot].state = .failed
+          timedOut = true
+        }
+      }
+    }
+    if change == nil, timedOut || retryAt <= now { startChange(&actions) }
+  }
+
+  // MARK: Rules
+
+  private mutating func startChange(_ actions: inout [Action]) {
+    retryAt = .distantFuture
+    let started = EnsembleChange(
+      firstEntry: lastAddConfirmed + 1, ensemble: ensemble,
+      slots: slots.indices.filter { slots[$0].state != .healthy })
+    change = started
+    actions.append(.changeEnsemble(started))
+  }
+
+  private mutating func resend(to replaced: UInt64, now: NIODeadline, _ actions: inout [Action]) {
+    guard replaced != 0 else { return }
+    for index in pending.indices {
+      let entry = lastAddConfirmed + 1 + EntryID(index)
+      for position in 0..<striping.writeQuorum {
+        let slot = striping.slot(position, of: entry)
+        guard replaced & (1 << UInt64(slot)) != 0 else { continue }
+        pending[index].acks &= ~(1 << UInt64(slot))
+        pending[index].sentAt = now
+        actions.append(.send(entry, slot: slot, generation: slots[slot].generation))
+      }
+    }
+  }
+
+  private func isWritten(_ entry: EntryID, _ acks: UInt64) -> Bool {
+    guard acks.nonzeroBitCount >= striping.ackQuorum else { return false }
+    switch confirmation {
+    case .ackQuorum: return true
+    case .everyReachable:
+      return (0..<striping.writeQuorum).allSatisfy { position in
+        let slot = striping.slot(position, of: entry)
+        return acks & (1 << UInt64(slot)) != 0 || slots[slot].state == .absent
+      }
+    }
+  }
+
+  private mutating func advance(_ actions: inout [Action]) {
+    guard change == nil else { return }
+    let before = lastAddConfirmed
+    while let first = pending.first, isWritten(lastAddConfirmed + 1, first.acks) {
+      pending.removeFirst()
+      pendingBytes -= first.size
+      confirmedLength = first.cumulativeLength
+      lastAddConfirmed += 1
+    }
+    if lastAddConfirmed != before { actions.append(.confirm(through: lastAddConfirmed)) }
+  }
+
+  private mutating func fail(_ error: LedgerError, _ actions: inout [Action]) {
+    failure = error
+    change = nil
+    pending.removeAll()
+    pendingBytes = 0
+    actions.append(.fail(from: lastAddConfirmed + 1, error))
+  }
+}
