@@ -122,7 +122,8 @@ extension PolicyStore {
           .forbidden, "Cluster [\(cluster)] is not in the list of allowed clusters of tenant [\(namespace.tenant)]")
       }
       if let peer = data.peerClusterNames?.first(where: { clusters.contains($0) }) {
-        throw PolicyError(.conflict, "\(cluster)'s peer-cluster \(peer) can't be part of replication clusters \(clusters)")
+        throw PolicyError(
+          .conflict, "\(cluster)'s peer-cluster \(peer) can't be part of replication clusters \(clusters)")
       }
     }
   }

@@ -13,7 +13,7 @@ public final class PolicyStore: Sendable {
   let metadata: any MetadataStore
   private let logger: Logger
 
-  private struct State {
+  private struct State: Sendable {
     var clusters = VersionedMap<String, ClusterData>()
     var tenants = VersionedMap<String, TenantInfo>()
     var namespaces = VersionedMap<NamespaceName, NamespacePolicies>()
@@ -35,7 +35,8 @@ public final class PolicyStore: Sendable {
 
   /// Reads all records and begins to follow their changes.
   /// - Parameter localCluster: the name of this region's cluster.
-  public static func open(metadata: any MetadataStore, localCluster: String, logger: Logger) async throws -> PolicyStore {
+  public static func open(metadata: any MetadataStore, localCluster: String, logger: Logger) async throws -> PolicyStore
+  {
     let store = PolicyStore(metadata: metadata, localCluster: localCluster, logger: logger)
     let events = try await store.watchAndLoad()
     let follower = Task { [weak store] in

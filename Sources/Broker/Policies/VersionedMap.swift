@@ -2,8 +2,8 @@ import MetadataStore
 
 /// What is known of a set of records that arrive in any order: for each key the newest version wins, and a removal is
 /// remembered so that an older record that arrives after it does not come back to life.
-struct VersionedMap<Key: Hashable, Value: Equatable> {
-  private struct Slot {
+struct VersionedMap<Key: Hashable & Sendable, Value: Equatable & Sendable>: Sendable {
+  private struct Slot: Sendable {
     var version: MetadataVersion
     var value: Value?
   }
