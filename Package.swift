@@ -59,7 +59,7 @@ let package = Package(
     .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
 
     // Floor 1
-    floor("Checksums", ["CChecksums"]),
+    floor("Checksums", ["CChecksums", nio]),
     floor("Compression", ["CZstd", "CLZ4", "CZlib", nio]),
     floor("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
     floor("RocksDB", ["CRocksDB", concurrencyHelpers]),
@@ -138,7 +138,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: [nio, nioPosix, concurrencyHelpers, logging], path: "Tests/TestSupport",
       swiftSettings: strict),
-    tests("Checksums", []),
+    tests("Checksums", ["CChecksums", nio]),
     tests("Compression", [nio]),
     tests("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
     tests("RocksDB", []),
