@@ -1,0 +1,363 @@
+import DequeModule
+import NIOCore
+import TopicLog
+
+/// What decides the correctness of one replicator: which entries go out, in which order, and how far the cursor moves.
+///
+/// One for each topic partition and remote region. Entries are read once, in order; each is sent or skipped; the cursor
+/// moves only over entries that are skipped or that the remote has said are stored. The remote owns the watermark
+/// (DESIGN R4): a stream opens with the remote's word of where it stands, and starts there, not where the cursor is.
+///
+/// The value holds no payload, clock or socket.
+public struct ReplicatorState: Sendable {
+  /// Timings of the machine.
+  public struct Configuration: Sendable {
+    /// First pause after a failure.
+    public var backoffInitial: TimeAmount
+    /// Longest pause.
+    public var backoffMaximum: TimeAmount
+    /// A stream with entries under way but no acknowledgement for so long is opened anew.
+    public var stallTimeout: TimeAmount
+    /// Bounds of the bytes under way.
+    public var window: LinkWindow.Bounds
+
+    /// Timings with their defaults.
+    public init(
+      backoffInitial: TimeAmount = .milliseconds(100), backoffMaximum: TimeAmount = .seconds(10),
+      stallTimeout: TimeAmount = .seconds(30),
+      window: LinkWindow.Bounds = .init(minimum: 4 << 20, maximum: 128 << 20)
+    ) {
+      self.backoffInitial = backoffInitial
+      self.backoffMaximum = backoffMaximum
+      self.stallTimeout = stallTimeout
+      self.window = window
+    }
+  }
+
+  /// What the machine needs to know of an entry that was read.
+  public struct EntryFacts: Sendable, Equatable {
+    /// Where it is in the local log.
+    public var position: Position
+    /// Bytes that it takes on the wire.
+    public var bytes: Int
+    /// Messages in it.
+    public var messages: Int
+    /// When the local broker stored it, in milliseconds since 1970.
+    public var storedAtMs: Int64
+    /// Messages that entered the topic in this region up to and including this entry.
+    public var localMessages: UInt64
+    /// Bytes that entered the topic in this region up to and including this entry.
+    public var localBytes: UInt64
+
+    /// The facts of one entry.
+    public init(
+      position: Position, bytes: Int, messages: Int, storedAtMs: Int64, localMessages: UInt64, localBytes: UInt64
+    ) {
+      self.position = position
+      self.bytes = bytes
+      self.messages = messages
+      self.storedAtMs = storedAtMs
+      self.localMessages = localMessages
+      self.localBytes = localBytes
+    }
+  }
+
+  /// What the carrier of the machine has to do.
+  public enum Action: Sendable, Equatable {
+    /// Open a stream to the remote; its result comes back with this epoch. A newer epoch replaces an older one there.
+    case openStream(epoch: UInt64)
+    /// End the stream of that epoch.
+    case closeStream(epoch: UInt64)
+    /// Move the cursor: everything up to there is stored remotely or need not be.
+    case markDelete(Position)
+    /// Call ``retry(now:)`` after so long (the carrier adds jitter).
+    case retry(after: TimeAmount)
+    /// Ask for more to read: see ``nextRead(available:)``.
+    case read
+    /// Data that the remote had and has no more is not in the local log any longer.
+    case gap(from: Position, through: Position)
+  }
+
+  private struct InFlight: Sendable {
+    var facts: EntryFacts
+    var sentAt: NIODeadline
+    var deliveredWhenSent: Int
+    /// The last entry that was skipped right after this one: acknowledged along with it.
+    var skippedThrough: Position?
+    var skippedFacts: Counters?
+  }
+
+  /// The counters of the log at some entry, and when it was stored.
+  struct Counters: Sendable, Equatable {
+    var messages: UInt64
+    var bytes: UInt64
+    var storedAtMs: Int64
+
+    init(_ facts: EntryFacts) {
+      messages = facts.localMessages
+      bytes = facts.localBytes
+      storedAtMs = facts.storedAtMs
+    }
+
+    init(messages: UInt64, bytes: UInt64, storedAtMs: Int64) {
+      self.messages = messages
+      self.bytes = bytes
+      self.storedAtMs = storedAtMs
+    }
+  }
+
+  private let configuration: Configuration
+  public private(set) var phase = ReplicatorPhase.stopped
+  /// Why the machine is in its phase; empty while all is well.
+  public private(set) var reason = ""
+  /// Everything up to here is done.
+  public private(set) var acknowledged: Position
+  /// The last entry that was read.
+  public private(set) var lastRead: Position
+  /// The last entry that this stream sent, or the remote's watermark: what the next entry follows.
+  public private(set) var lastSent: Position
+  private var inFlight: Deque<InFlight> = []
+  public private(set) var inFlightBytes = 0
+  public private(set) var window: LinkWindow
+  private var isReading = false
+  private var epoch: UInt64
+  private var failures = 0
+  private var lastProgress: NIODeadline
+  public private(set) var lag: LagState
+  /// Entries that were sent again because a stream had ended before their acknowledgement.
+  public private(set) var resumes = 0
+
+  /// A replicator that has not started.
+  ///
+  /// - Parameters:
+  ///   - markDelete: the durable cursor.
+  ///   - epoch: larger than that of any earlier stream of this topic, also of an earlier process.
+  public init(markDelete: Position, epoch: UInt64, configuration: Configuration, now: NIODeadline) {
+    self.configuration = configuration
+    self.acknowledged = markDelete
+    self.lastRead = markDelete
+    self.lastSent = .earliest
+    self.epoch = epoch
+    self.lastProgress = now
+    self.window = LinkWindow(bounds: configuration.window)
+    self.lag = LagState()
+  }
+
+  /// Entries under way.
+  public var inFlightCount: Int { inFlight.count }
+
+  // MARK: - Life of the stream
+
+  /// Starts; may be called again after ``stop()``.
+  public mutating func start(now: NIODeadline) -> [Action] {
+    guard phase == .stopped else { return [] }
+    failures = 0
+    return open(now: now)
+  }
+
+  /// Stops for good or until the next ``start(now:)``.
+  public mutating func stop(reason: String) -> [Action] {
+    guard phase != .stopped else { return [] }
+    let wasOpen = phase != .backingOff
+    phase = .stopped
+    self.reason = reason
+    rewind()
+    return wasOpen ? [.closeStream(epoch: epoch)] : []
+  }
+
+  /// The pause after a failure is over.
+  public mutating func retry(now: NIODeadline) -> [Action] {
+    guard phase == .backingOff else { return [] }
+    return open(now: now)
+  }
+
+  /// The remote opened the stream.
+  ///
+  /// - Parameters:
+  ///   - epoch: of the stream that opened.
+  ///   - watermark: up to where the remote has this topic's entries; `nil` if it never saw one.
+  ///   - firstAvailable: the oldest entry that is still in the local log.
+  public mutating func opened(
+    epoch: UInt64, watermark: Position?, firstAvailable: Position?, now: NIODeadline
+  ) -> [Action] {
+    guard phase == .connecting, epoch == self.epoch else { return [] }
+    phase = .streaming
+    reason = ""
+    lastProgress = now
+    rewind()
+    var actions: [Action] = []
+    lastSent = watermark ?? .earliest
+    if let watermark {
+      if watermark > acknowledged {
+        acknowledged = watermark
+        actions.append(.markDelete(watermark))
+      } else if watermark < acknowledged {
+        // The remote lost what it had acknowledged: what is still here goes again; what is not, is a gap on record.
+        if let firstAvailable, firstAvailable.ledgerID > watermark.ledgerID, firstAvailable <= acknowledged {
+          actions.append(.gap(from: watermark, through: firstAvailable))
+        } else if firstAvailable == nil || firstAvailable! > acknowledged {
+          actions.append(.gap(from: watermark, through: acknowledged))
+        }
+        acknowledged = watermark
+      }
+      lastRead = acknowledged
+    }
+    actions.append(.read)
+    return actions
+  }
+
+  /// The stream ended or could not be opened, or the remote refused an entry.
+  public mutating func failed(epoch: UInt64, reason: String, now: NIODeadline) -> [Action] {
+    guard epoch == self.epoch, phase != .stopped, phase != .backingOff else { return [] }
+    return backOff(reason: reason)
+  }
+
+  /// Looks whether the stream stalls. To be called every second or so.
+  public mutating func tick(now: NIODeadline) -> [Action] {
+    guard phase == .streaming || phase == .waitingForSchema, !inFlight.isEmpty || phase == .waitingForSchema else {
+      lastProgress = max(lastProgress, inFlight.isEmpty ? now : lastProgress)
+      return []
+    }
+    guard now - lastProgress >= configuration.stallTimeout else { return [] }
+    let seconds = configuration.stallTimeout.nanoseconds / 1_000_000_000
+    return [.closeStream(epoch: epoch)]
+      + backOff(reason: "no progress for \(seconds) s with entries under way; reopened")
+  }
+
+  // MARK: - Entries
+
+  /// What to read next, if anything may be read now.
+  public mutating func nextRead(firstUnread: Position, head: Position) -> (from: Position, maxBytes: Int)? {
+    guard phase == .streaming, !isReading, firstUnread <= head else { return nil }
+    let room = window.size - inFlightBytes
+    guard room > 0 || inFlight.isEmpty else { return nil }
+    isReading = true
+    return (firstUnread, min(max(room, 1), 4 << 20))
+  }
+
+  /// A read ended, with or without entries.
+  public mutating func readEnded() {
+    isReading = false
+  }
+
+  /// Skips an entry: it came from elsewhere, or its policy leaves this region out.
+  public mutating func skip(_ facts: EntryFacts) -> [Action] {
+    guard facts.position > lastRead else { return [] }
+    lastRead = facts.position
+    let counters = Counters(facts)
+    guard !inFlight.isEmpty else {
+      acknowledged = facts.position
+      lag.acknowledged(counters)
+      return [.markDelete(facts.position)]
+    }
+    inFlight[inFlight.count - 1].skippedThrough = facts.position
+    inFlight[inFlight.count - 1].skippedFacts = counters
+    return []
+  }
+
+  /// Takes note that an entry is being sent.
+  ///
+  /// - Returns: the position that the entry follows, for the receiver's check; `nil` if it must not be sent.
+  public mutating func send(_ facts: EntryFacts, now: NIODeadline) -> Position? {
+    guard phase == .streaming, facts.position > lastRead else { return nil }
+    if inFlight.isEmpty { lastProgress = now }
+    let previous = lastSent
+    lastRead = facts.position
+    lastSent = facts.position
+    inFlight.append(InFlight(facts: facts, sentAt: now, deliveredWhenSent: window.deliveredBytes))
+    inFlightBytes += facts.bytes
+    return previous
+  }
+
+  /// An entry needs a schema that the remote does not have yet: nothing is sent until ``schemaReady(epoch:now:)``.
+  public mutating func waitForSchema(now: NIODeadline) {
+    guard phase == .streaming else { return }
+    phase = .waitingForSchema
+    lastProgress = now
+  }
+
+  /// The remote registered the schema.
+  public mutating func schemaReady(epoch: UInt64, now: NIODeadline) -> [Action] {
+    guard phase == .waitingForSchema, epoch == self.epoch else { return [] }
+    phase = .streaming
+    lastProgress = now
+    return [.read]
+  }
+
+  /// The remote stored everything up to `watermark`.
+  public mutating func stored(through watermark: Position, epoch: UInt64, now: NIODeadline) -> [Action] {
+    guard epoch == self.epoch, phase == .streaming || phase == .waitingForSchema else { return [] }
+    var bytes = 0
+    var newest: InFlight?
+    while let first = inFlight.first, first.facts.position <= watermark {
+      bytes += first.facts.bytes
+      newest = inFlight.removeFirst()
+    }
+    guard let newest else { return [] }
+    inFlightBytes -= bytes
+    failures = 0
+    lastProgress = now
+    window.acknowledged(
+      bytes: bytes, sentAt: newest.sentAt, deliveredWhenSent: newest.deliveredWhenSent, now: now)
+    acknowledged = newest.skippedThrough ?? newest.facts.position
+    lag.acknowledged(newest.skippedFacts ?? Counters(newest.facts))
+    return [.markDelete(acknowledged), .read]
+  }
+
+  /// What is behind, for the lag report; `nil` while it is not known yet.
+  public func figures(head: LagState.Head, nowMs: Int64) -> LagState.Figures? {
+    let first = inFlight.first?.facts
+    return lag.figures(
+      head: head, isDone: acknowledged >= head.position, oldestKnown: first.map { ($0.position, $0.storedAtMs) },
+      nowMs: nowMs)
+  }
+
+  /// Tells the lag that everything in the log is stored remotely at this moment, if it is so.
+  public mutating func noteCaughtUp(head: Position, nowMs: Int64) {
+    if acknowledged >= head { lag.caughtUp(atMs: nowMs) }
+  }
+
+  /// The first entry that waits was looked at.
+  ///
+  /// - Parameters:
+  ///   - position: where it is.
+  ///   - storedAtMs: when it was stored.
+  ///   - before: the log's counters right before it.
+  public mutating func noteOldest(position: Position, storedAtMs: Int64, before: (messages: UInt64, bytes: UInt64)) {
+    guard position > acknowledged else { return }
+    lag.sawOldest(position: position, storedAtMs: storedAtMs)
+    lag.learned(Counters(messages: before.messages, bytes: before.bytes, storedAtMs: storedAtMs))
+  }
+
+  // MARK: - Inside
+
+  private mutating func open(now: NIODeadline) -> [Action] {
+    epoch += 1
+    phase = .connecting
+    lastProgress = now
+    return [.openStream(epoch: epoch)]
+  }
+
+  private mutating func backOff(reason: String) -> [Action] {
+    phase = .backingOff
+    self.reason = reason
+    rewind()
+    let exponent = min(failures, 20)
+    failures += 1
+    let pause = min(
+      configuration.backoffInitial.nanoseconds << exponent, configuration.backoffMaximum.nanoseconds)
+    return [.retry(after: .nanoseconds(max(pause, 1)))]
+  }
+
+  /// Forgets what is under way: it is read again after the next opening, from where the remote then stands.
+  private mutating func rewind() {
+    if let first = inFlight.first?.facts {
+      lag.sawOldest(position: first.position, storedAtMs: first.storedAtMs)
+      resumes += inFlight.count
+    }
+    inFlight.removeAll()
+    inFlightBytes = 0
+    lastRead = acknowledged
+    isReading = false
+  }
+}
