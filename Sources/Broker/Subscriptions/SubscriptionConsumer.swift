@@ -61,6 +61,9 @@ final class SubscriptionConsumer: @unchecked Sendable {
 
   /// What the current dispatch round has for this consumer.
   var outgoing: [Delivery] = []
+  /// How many entries of `outgoing` are chunks of larger messages.
+  var outgoingChunks = 0
+  var knowsEndOfTopic = false
   var counters = ConsumerCounters()
 
   init(
@@ -146,4 +149,11 @@ struct ConsumerCounters: Sendable {
   var lastFlowMs: Int64 = 0
   var firstFlowMs: Int64 = 0
   var joinedAt: Position?
+
+  mutating func sent(messages: Int, bytes: Int, entries: Int, now: NIODeadline, nowMs: Int64) {
+    out.record(messages: messages, bytes: bytes, now: now)
+    entriesOut += Int64(entries)
+    lastConsumedMs = nowMs
+    if firstSentMs == 0 { firstSentMs = nowMs }
+  }
 }

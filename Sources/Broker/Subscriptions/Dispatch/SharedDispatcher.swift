@@ -7,49 +7,6 @@ import TopicLog
 /// once); for Key_Shared, an entry is never handed out while an earlier one of its key waits here or is with another
 /// consumer.
 struct SharedDispatcher: Sendable {
-  enum Kind: Sendable, Equatable {
-    case shared
-    case keyShared
-  }
-
-  struct Limits: Sendable {
-    var maxUnackedMessagesPerConsumer = 50_000
-    var maxUnackedMessagesPerSubscription = 200_000
-    var maxDelayedEntries = 1_000_000
-    var delayedDeliveryEnabled = true
-    var lookAheadPerSubscription = 20_000
-    var lookAheadPerConsumer = 2_000
-    var hashPointsPerConsumer = 100
-  }
-
-  struct Member: Sendable {
-    let key: ConsumerKey
-    let name: String
-    let priorityLevel: Int
-    var permits = 0
-    /// Messages delivered and not acknowledged.
-    var unacked = 0
-    /// Holds too many unacknowledged messages.
-    var isBlocked = false
-    var isWritable = true
-
-    var canTake: Bool { permits > 0 && !isBlocked && isWritable }
-  }
-
-  /// An entry that a consumer has.
-  struct Pending: Sendable, Equatable {
-    var consumer: ConsumerKey
-    var messages: Int32
-    var redeliveryCount: UInt32
-    var keyHash: UInt16
-  }
-
-  /// Which consumer has entries of a key, and how many.
-  struct KeyHolder: Sendable {
-    var consumer: ConsumerKey
-    var entries: Int
-  }
-
   let kind: Kind
   var limits: Limits
   /// By priority level, then in the order they joined.
@@ -208,6 +165,13 @@ struct SharedDispatcher: Sendable {
     return deliver(entry, to: taker, redeliveryCount: item.redeliveryCount)
   }
 
+  /// An entry that nobody acknowledges: it goes to whom it belongs if that one has permits, and is forgotten.
+  mutating func offerUnremembered(_ entry: EntryDescription) -> DispatchDecision {
+    guard let index = kind == .shared ? nextInTurn() : takerOfKey(entry.keyHash) else { return .drop }
+    members[index].permits -= entry.messages
+    return .deliver(members[index].key, redeliveryCount: 0)
+  }
+
   private mutating func deliver(
     _ entry: EntryDescription, to index: Int, redeliveryCount: UInt32
   ) -> DispatchDecision {
@@ -308,6 +272,13 @@ struct SharedDispatcher: Sendable {
 
   /// A consumer asks for everything that it has again.
   mutating func redeliverAll(from key: ConsumerKey) -> Int { takeBackAll(from: key, countRedelivery: true) }
+
+  /// Keys that a consumer still has messages of, though they belong to another one now.
+  func drainingHashes() -> [(hash: UInt16, consumer: ConsumerKey, entries: Int)] {
+    keyHolders.compactMap { hash, holder in
+      assignment.owner(hash) == holder.consumer ? nil : (hash, holder.consumer, holder.entries)
+    }
+  }
 
   // MARK: Time and resets
 
