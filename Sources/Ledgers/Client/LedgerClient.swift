@@ -1,43 +1,158 @@
+import Foundation
 import Logging
 import MetadataStore
+import NIOConcurrencyHelpers
 import NIOCore
 
 /// Creates, opens and deletes ledgers: the client of a region's bookies.
 ///
-/// One client serves a process. Ledgers opened on one event loop share one connection per bookie.
+/// One client serves a process. Ledgers on one event loop share one connection per bookie.
 public final class LedgerClient: Sendable {
+  private struct State {
+    var loops: [ObjectIdentifier: LoopBookies] = [:]
+    var isShutDown = false
+  }
+
+  private let configuration: LedgerClientConfiguration
+  private let logger: Logger
+  private let directory: BookieDirectory
+  private let store: LedgerMetadataStore
+  private let selector: EnsembleSelector
+  private let group: any EventLoopGroup
+  private let state = NIOLockedValueBox(State())
+
   /// Makes a client; it connects to bookies when the first ledger needs them.
   public init(
-    metadata: any MetadataStore, group: any EventLoopGroup, configuration: LedgerClientConfiguration, logger: Logger
-  ) {}
+    metadata: any MetadataStore, group: any EventLoopGroup,
+    configuration: LedgerClientConfiguration = LedgerClientConfiguration(), logger: Logger
+  ) {
+    self.configuration = configuration
+    self.logger = logger
+    self.group = group
+    self.store = LedgerMetadataStore(store: metadata)
+    self.directory = BookieDirectory(
+      metadata: metadata, failureMemory: configuration.bookieFailureHistoryExpiration, logger: logger)
+    self.selector = EnsembleSelector(directory: directory, placement: configuration.placement)
+  }
 
   /// Creates a ledger whose handle is confined to `loop`.
   /// Throws ``LedgerError/notEnoughBookies(needed:available:)`` when fewer bookies are registered than the ensemble needs.
   public func createLedger(_ options: LedgerOptions, on loop: any EventLoop) async throws -> WritableLedger {
-    throw LedgerError.shutDown
+    try options.validate()
+    let bookies = try bookies(on: loop)
+    while true {
+      let ensemble = try await selector.newEnsemble(options)
+      let id = try await store.nextID()
+      let metadata = LedgerMetadata(
+        options: options, ensemble: ensemble, createdMs: Self.nowMs(),
+        creatorToken: Int64.random(in: Int64.min...Int64.max))
+      // An id that is taken (a store restored from an old copy) is passed over.
+      guard let version = try await store.create(id, metadata) else { continue }
+      return WritableLedger(
+        id: id, metadata: .init(metadata: metadata, version: version), bookies: bookies, store: store,
+        selector: selector)
+    }
   }
 
   /// Opens a ledger to read all of it. Unless it is closed already its writer is fenced, its end is found and it is
   /// closed; throws ``LedgerError/dataUnavailable(_:)`` when too few bookies answer to be sure where it ends.
   public func openLedger(_ id: LedgerID, on loop: any EventLoop) async throws -> ReadableLedger {
-    throw LedgerError.shutDown
+    let bookies = try bookies(on: loop)
+    var attempt = 1
+    var restarts = 0
+    while true {
+      let versioned = try await store.read(id)
+      if versioned.metadata.state == .closed { return readable(id, versioned.metadata, bookies) }
+      do {
+        let outcome = try await loop.flatSubmit {
+          LedgerRecoveryRun.run(id, from: versioned, bookies: bookies, store: self.store, selector: self.selector)
+        }.get()
+        if case .closed(let metadata) = outcome {
+          logger.info(
+            "Ledger recovered.",
+            metadata: [
+              "ledger": "\(id)", "lastEntry": "\(metadata.lastEntry)", "length": "\(metadata.length)",
+            ])
+          return readable(id, metadata, bookies)
+        }
+        restarts += 1
+        guard restarts < 100 else {
+          throw LedgerError.metadata("the metadata of ledger \(id) keeps changing while it is being recovered.")
+        }
+        try await Task.sleep(for: .milliseconds(Int.random(in: 1...20)))
+      } catch LedgerError.dataUnavailable(let reason) where attempt < configuration.recoveryAttempts {
+        logger.warning(
+          "Ledger could not be recovered; trying again.", metadata: ["ledger": "\(id)", "reason": "\(reason)"])
+        try await Task.sleep(for: .milliseconds(100 << min(attempt, 5)))
+        attempt += 1
+      }
+    }
   }
 
   /// Opens a ledger to read what is known to be acknowledged, leaving its writer alone.
   public func openLedgerWithoutRecovery(_ id: LedgerID, on loop: any EventLoop) async throws -> ReadableLedger {
-    throw LedgerError.shutDown
+    let bookies = try bookies(on: loop)
+    let metadata = try await store.read(id).metadata
+    if metadata.state == .closed { return readable(id, metadata, bookies) }
+    let last = try await LastConfirmedRead.run(id, metadata, bookies: bookies)
+    guard last >= 0 else {
+      return ReadableLedger(id: id, metadata: metadata, lastEntry: -1, length: 0, bookies: bookies)
+    }
+    // The entry itself says how long the ledger is up to it.
+    let probe = ReadableLedger(id: id, metadata: metadata, lastEntry: last, length: 0, bookies: bookies)
+    let entries: [LedgerEntry] = try await loop.flatSubmit {
+      let promise = loop.makePromise(of: [LedgerEntry].self)
+      probe.read(from: last, through: last, maxBytes: Int.max) { promise.completeWith($0.mapError { $0 as any Error }) }
+      return promise.futureResult
+    }.get()
+    return ReadableLedger(
+      id: id, metadata: metadata, lastEntry: last, length: entries.last?.cumulativeLength ?? 0, bookies: bookies)
   }
 
   /// Forgets a ledger; bookies reclaim its space later. Succeeds if it does not exist.
   public func deleteLedger(_ id: LedgerID) async throws {
-    throw LedgerError.shutDown
+    try await store.delete(id)
   }
 
   /// The metadata of a ledger as it is now.
   public func ledgerMetadata(_ id: LedgerID) async throws -> LedgerMetadata {
-    throw LedgerError.shutDown
+    try await store.read(id).metadata
   }
 
-  /// Closes all connections; whatever is outstanding fails.
-  public func shutdown() async throws {}
+  /// The bookies that are registered now.
+  public func availableBookies() async throws -> [BookieInfo] {
+    try await directory.refresh()
+    return directory.available.sorted { $0.id < $1.id }
+  }
+
+  /// Closes all connections; whatever is outstanding, and everything later, fails.
+  public func shutdown() async throws {
+    let loops = state.withLockedValue { state in
+      state.isShutDown = true
+      return Array(state.loops.values)
+    }
+    directory.shutdown()
+    for bookies in loops {
+      try await bookies.eventLoop.submit { bookies.shutdown() }.get()
+    }
+  }
+
+  private func bookies(on loop: any EventLoop) throws(LedgerError) -> LoopBookies {
+    let found: LoopBookies? = state.withLockedValue { state in
+      if state.isShutDown { return nil }
+      if let known = state.loops[ObjectIdentifier(loop)] { return known }
+      let made = LoopBookies(eventLoop: loop, directory: directory, configuration: configuration, logger: logger)
+      state.loops[ObjectIdentifier(loop)] = made
+      return made
+    }
+    guard let found else { throw .shutDown }
+    return found
+  }
+
+  private func readable(_ id: LedgerID, _ metadata: LedgerMetadata, _ bookies: LoopBookies) -> ReadableLedger {
+    ReadableLedger(
+      id: id, metadata: metadata, lastEntry: metadata.lastEntry, length: metadata.length, bookies: bookies)
+  }
+
+  private static func nowMs() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }
 }

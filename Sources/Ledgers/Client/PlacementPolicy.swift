@@ -26,7 +26,8 @@ public protocol PlacementPolicy: Sendable {
     using generator: inout some RandomNumberGenerator
   ) -> [String]?
 
-  /// A bookie for the place `slot` of `ensemble`, none of `excluded`, or nil if there is none.
+  /// A bookie for the place `slot` of `ensemble`, none of `excluded` (which names the rest of the ensemble), or nil if
+  /// there is none.
   /// `avoiding` are bookies that failed of late: taken only if there is nothing else.
   func replacement(
     for slot: Int, in ensemble: [String], writeQuorum: Int, candidates: [BookieInfo], excluded: Set<String>,
@@ -60,7 +61,7 @@ public struct RandomPlacement: PlacementPolicy {
     for slot: Int, in ensemble: [String], writeQuorum: Int, candidates: [BookieInfo], excluded: Set<String>,
     avoiding: Set<String>, using generator: inout some RandomNumberGenerator
   ) -> String? {
-    let usable = candidates.map(\.id).filter { !excluded.contains($0) && !ensemble.contains($0) }.sorted()
+    let usable = candidates.map(\.id).filter { !excluded.contains($0) }.sorted()
     let healthy = usable.filter { !avoiding.contains($0) }
     return (healthy.isEmpty ? usable : healthy).randomElement(using: &generator)
   }

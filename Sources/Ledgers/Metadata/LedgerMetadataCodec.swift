@@ -114,7 +114,9 @@ enum LedgerMetadataCodec {
       index += 1
       size |= UInt64(byte & 0x7F) << shift
       guard byte >= 0x80 else {
-        guard size <= UInt64(maximumSize), bytes.count - index >= Int(size) else { throw unreadable(id, "it is cut off") }
+        guard size <= UInt64(maximumSize), bytes.count - index >= Int(size) else {
+          throw unreadable(id, "it is cut off")
+        }
         return Array(bytes[index..<(index + Int(size))])
       }
     }

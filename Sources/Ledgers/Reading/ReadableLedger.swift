@@ -1,3 +1,4 @@
+import BookieWire
 import NIOCore
 
 /// A ledger opened for reading. Confined to `eventLoop`.
@@ -8,25 +9,84 @@ public final class ReadableLedger: @unchecked Sendable {
   public let eventLoop: any EventLoop
   /// The last entry that can be read; -1 if the ledger is empty.
   public let lastEntry: EntryID
-  /// Payload bytes of the ledger if it is closed; else those up to the last entry known when it was opened.
+  /// Payload bytes of the ledger up to ``lastEntry``.
   public let length: Int64
   /// Whether the ledger is closed, so that ``lastEntry`` is final.
   public let isClosed: Bool
+  /// The ledger's metadata when it was opened.
+  public let metadata: LedgerMetadata
 
-  init(id: LedgerID, eventLoop: any EventLoop, lastEntry: EntryID, length: Int64, isClosed: Bool) {
+  private let bookies: LoopBookies
+  private let codec: LedgerEntryCodec
+  private let stickySlot: Int
+  private var isOpen = true
+
+  init(
+    id: LedgerID, metadata: LedgerMetadata, lastEntry: EntryID, length: Int64, bookies: LoopBookies
+  ) {
     self.id = id
-    self.eventLoop = eventLoop
+    self.eventLoop = bookies.eventLoop
+    self.metadata = metadata
     self.lastEntry = lastEntry
     self.length = length
-    self.isClosed = isClosed
+    self.isClosed = metadata.state == .closed
+    self.bookies = bookies
+    self.codec = LedgerEntryCodec(digest: metadata.digest, password: metadata.password)
+    self.stickySlot = Int(id.magnitude % UInt64(max(1, metadata.ensembleSize)))
   }
 
   /// Reads the entries `from` through `through`, both at most ``lastEntry``: a contiguous run that starts at `from`, has
   /// at least one entry, and ends early where `maxBytes` of payload are reached.
   public func read(
     from: EntryID, through: EntryID, maxBytes: Int, completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
-  ) {}
+  ) {
+    eventLoop.assertInEventLoop()
+    guard isOpen else { return eventLoop.failLater(.closed(id), completion) }
+    LedgerReads.start(
+      id: id, metadata: metadata, codec: codec, bookies: bookies, stickySlot: stickySlot, from: from, through: through,
+      last: lastEntry, maxBytes: maxBytes, averageSize: Int(length / max(1, lastEntry + 1))
+    ) { [weak self] result in
+      guard let self, self.isOpen else { return completion(.failure(.closed(self?.id ?? -1))) }
+      completion(result)
+    }
+  }
 
   /// Lets go of the handle; reads that are outstanding, and later ones, fail.
-  public func close() {}
+  public func close() {
+    eventLoop.assertInEventLoop()
+    isOpen = false
+  }
+}
+
+/// What both kinds of handles do to read.
+enum LedgerReads {
+  static func start(
+    id: LedgerID, metadata: LedgerMetadata, codec: LedgerEntryCodec, bookies: LoopBookies, stickySlot: Int,
+    from: EntryID, through: EntryID, last: EntryID, maxBytes: Int, averageSize: Int,
+    completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
+  ) {
+    guard from >= 0, from <= through, through <= last, maxBytes > 0 else {
+      return bookies.eventLoop.failLater(
+        .invalidRequest(
+          "ledger \(id): entries \(from) through \(through) with \(maxBytes) bytes at most were asked for; "
+            + "0 through \(last) can be read."), completion)
+    }
+    var parameters = LedgerReader.Parameters()
+    parameters.maximumInFlight = bookies.configuration.maximumReadsInFlight
+    parameters.speculativeDelay = bookies.configuration.speculativeReadDelay
+    parameters.allowBatches = bookies.configuration.batchReadEnabled
+    parameters.stickySlot = stickySlot
+    parameters.expectedEntrySize = max(1, averageSize)
+    let reader = LedgerReader(
+      ledgerID: id, metadata: metadata, from: from, through: through, maxBytes: maxBytes, parameters: parameters,
+      avoiding: bookies.directory.suspects)
+    LedgerReadOperation.start(reader, codec: codec, bookies: bookies, completion: completion)
+  }
+}
+
+extension EventLoop {
+  /// Calls `completion` with the error in a later turn of the loop, so that it never runs within the call it belongs to.
+  func failLater<T>(_ error: LedgerError, _ completion: @escaping (Result<T, LedgerError>) -> Void) {
+    assumeIsolated().execute { completion(.failure(error)) }
+  }
 }

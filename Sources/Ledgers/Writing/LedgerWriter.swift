@@ -28,6 +28,8 @@ struct LedgerWriter {
     var ensemble: [String]
     /// The places in need of another bookie.
     var slots: [Int]
+    /// Those of them for which none was found before.
+    var vacant: [Int] = []
   }
 
   /// Why an add failed on a bookie.
@@ -227,7 +229,7 @@ struct LedgerWriter {
     retryAt = .distantFuture
     let started = EnsembleChange(
       firstEntry: lastAddConfirmed + 1, ensemble: ensemble,
-      slots: slots.indices.filter { slots[$0].state != .healthy })
+      slots: slots.indices.filter { slots[$0].state != .healthy }, vacant: absentSlots)
     change = started
     actions.append(.changeEnsemble(started))
   }

@@ -1,42 +1,351 @@
+import BookieWire
+import DequeModule
+import Logging
+import MetadataStore
 import NIOCore
 
 /// The one handle through which a ledger is written. Confined to `eventLoop`; only `close()` may be called anywhere.
 public final class WritableLedger: @unchecked Sendable {
+  private struct Outgoing {
+    var bytes: EntryBytes
+    var completion: (Result<EntryID, LedgerError>) -> Void
+  }
+
   /// The ledger's id.
   public let id: LedgerID
   /// The loop that all other members belong to, and on which completions run.
   public let eventLoop: any EventLoop
 
-  init(id: LedgerID, eventLoop: any EventLoop) {
+  private let bookies: LoopBookies
+  private let store: LedgerMetadataStore
+  private let selector: EnsembleSelector
+  private let codec: LedgerEntryCodec
+  private let key: LedgerMasterKey
+  private let logger: Logger
+
+  private var current: LedgerMetadataStore.Versioned
+  private var writer: LedgerWriter
+  private var actions: [LedgerWriter.Action] = []
+  private var isPerforming = false
+  private var isTimerScheduled = false
+  private var connections: [BookieConnection] = []
+  /// From the first entry that is not confirmed on.
+  private var outgoing = Deque<Outgoing>()
+  private var closing: EventLoopPromise<CloseResult>?
+
+  init(
+    id: LedgerID, metadata: LedgerMetadataStore.Versioned, bookies: LoopBookies, store: LedgerMetadataStore,
+    selector: EnsembleSelector
+  ) {
     self.id = id
-    self.eventLoop = eventLoop
+    self.eventLoop = bookies.eventLoop
+    self.bookies = bookies
+    self.store = store
+    self.selector = selector
+    self.current = metadata
+    self.codec = LedgerEntryCodec(digest: metadata.metadata.digest, password: metadata.metadata.password)
+    self.key = LedgerMasterKey(password: metadata.metadata.password)
+    var logger = bookies.logger
+    logger[metadataKey: "ledger"] = "\(id)"
+    self.logger = logger
+    let configuration = bookies.configuration
+    self.writer = LedgerWriter(
+      ledgerID: id,
+      striping: LedgerStriping(
+        ensembleSize: metadata.metadata.ensembleSize, writeQuorum: metadata.metadata.writeQuorumSize,
+        ackQuorum: metadata.metadata.ackQuorumSize),
+      ensemble: metadata.metadata.lastSegment.ensemble, addTimeout: configuration.addEntryTimeout,
+      quorumTimeout: configuration.addEntryQuorumTimeout, retryDelay: configuration.ensembleChangeRetryDelay)
   }
 
-  /// Appends `header` followed by `body` as one entry; neither is copied. Completions run in the order of the appends;
-  /// after one failure every later append fails too.
+  // MARK: Appending
+
+  /// Appends `header` followed by `body` as one entry; neither is copied. Completions run in the order of the appends,
+  /// never within this call; after one failure every later append fails too. (An entry too large for a frame fails with
+  /// ``LedgerError/invalidRequest(_:)`` and harms no other.)
   public func append(
     _ header: ByteBuffer, _ body: ByteBuffer, completion: @escaping (Result<EntryID, LedgerError>) -> Void
-  ) {}
+  ) {
+    eventLoop.assertInEventLoop()
+    if let failure = writer.failure { return eventLoop.failLater(failure, completion) }
+    guard closing == nil else { return eventLoop.failLater(.closed(id), completion) }
+    let size = header.readableBytes + body.readableBytes
+    let limit = bookies.configuration.maximumFrameSize - 128
+    guard size <= limit else {
+      return eventLoop.failLater(
+        .invalidRequest("an entry of \(size) bytes is larger than the limit of \(limit)."), completion)
+    }
+    let entryHeader = LedgerEntryHeader(
+      ledgerID: id, entryID: writer.nextEntry, lastAddConfirmed: writer.lastAddConfirmed,
+      length: writer.length + Int64(size))
+    outgoing.append(Outgoing(bytes: codec.encode(entryHeader, header, body), completion: completion))
+    _ = writer.append(size: size, now: .now(), &actions)
+    perform()
+    scheduleTimer()
+  }
 
   /// The last entry that is acknowledged, with all before it; -1 if none.
-  public var lastAddConfirmed: EntryID { -1 }
+  public var lastAddConfirmed: EntryID { writer.lastAddConfirmed }
 
   /// The last entry that was appended, acknowledged or not; -1 if none.
-  public var lastAddPushed: EntryID { -1 }
+  public var lastAddPushed: EntryID { writer.nextEntry - 1 }
 
-  /// Payload bytes appended so far.
-  public var length: Int64 { 0 }
+  /// Payload bytes appended so far, acknowledged or not.
+  public var length: Int64 { writer.length }
 
   /// Payload bytes appended and not acknowledged yet.
-  public var pendingBytes: Int { 0 }
+  public var pendingBytes: Int { writer.pendingBytes }
+
+  /// Why the ledger takes no more entries, if something went wrong.
+  public var failure: LedgerError? { writer.failure }
+
+  /// The ledger's metadata as this handle last wrote it.
+  public var metadata: LedgerMetadata { current.metadata }
+
+  // MARK: Reading
 
   /// Reads the entries `from` through `through`, both at most ``lastAddConfirmed``: a contiguous run that starts at
   /// `from`, has at least one entry, and ends early where `maxBytes` of payload are reached.
   public func read(
     from: EntryID, through: EntryID, maxBytes: Int, completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
-  ) {}
+  ) {
+    eventLoop.assertInEventLoop()
+    LedgerReads.start(
+      id: id, metadata: current.metadata, codec: codec, bookies: bookies,
+      stickySlot: Int(id.magnitude % UInt64(max(1, current.metadata.ensembleSize))), from: from, through: through,
+      last: writer.lastAddConfirmed, maxBytes: maxBytes,
+      averageSize: Int(writer.confirmedLength / max(1, writer.lastAddConfirmed + 1)), completion: completion)
+  }
+
+  // MARK: Closing
+
+  private struct CloseResult: Sendable {
+    var lastEntry: EntryID
+    var length: Int64
+  }
 
   /// Waits for outstanding appends, then closes the ledger for good. Later appends fail with ``LedgerError/closed(_:)``.
-  /// After a failed append the ledger is closed at the last acknowledged entry.
-  public func close() async throws -> (lastEntry: EntryID, length: Int64) { throw LedgerError.shutDown }
+  /// After a failed append the ledger is closed at the last acknowledged entry. Throws ``LedgerError/fenced(_:)`` if
+  /// somebody else has taken the ledger over: then that client decides where it ends.
+  public func close() async throws -> (lastEntry: EntryID, length: Int64) {
+    let result = try await eventLoop.flatSubmit { () -> EventLoopFuture<CloseResult> in
+      if let closing = self.closing { return closing.futureResult }
+      let promise = self.eventLoop.makePromise(of: CloseResult.self)
+      self.closing = promise
+      self.closeWhenIdle()
+      return promise.futureResult
+    }.get()
+    return (result.lastEntry, result.length)
+  }
+
+  private var hasStartedClosing = false
+
+  private func closeWhenIdle() {
+    guard let closing, !hasStartedClosing else { return }
+    switch writer.failure {
+    case .fenced?, .unauthorized?, .noSuchLedger?:
+      hasStartedClosing = true
+      closing.fail(writer.failure ?? LedgerError.fenced(id))
+      return
+    case nil where !writer.isIdle: return
+    default: break
+    }
+    hasStartedClosing = true
+    let result = CloseResult(lastEntry: writer.lastAddConfirmed, length: writer.confirmedLength)
+    let start = current
+    Task { [self] in
+      do {
+        let closed = try await writeClosed(result, over: start)
+        eventLoop.execute {
+          self.current = closed
+          closing.succeed(result)
+        }
+      } catch {
+        closing.fail(error)
+      }
+    }
+  }
+
+  private func writeClosed(
+    _ result: CloseResult, over start: LedgerMetadataStore.Versioned
+  ) async throws(LedgerError) -> LedgerMetadataStore.Versioned {
+    var versioned = start
+    while true {
+      switch versioned.metadata.state {
+      case .open: break
+      case .inRecovery: throw .fenced(id)
+      case .closed:
+        guard versioned.metadata.lastEntry == result.lastEntry, versioned.metadata.length == result.length else {
+          throw .fenced(id)
+        }
+        return versioned
+      }
+      versioned.metadata.state = .closed
+      versioned.metadata.lastEntry = result.lastEntry
+      versioned.metadata.length = result.length
+      if let version = try await store.write(id, versioned.metadata, over: versioned.version) {
+        return LedgerMetadataStore.Versioned(metadata: versioned.metadata, version: version)
+      }
+      versioned = try await store.read(id)
+    }
+  }
+
+  // MARK: Carrying out
+
+  private func perform() {
+    guard !isPerforming else { return }
+    isPerforming = true
+    var next = 0
+    while next < actions.count {
+      let action = actions[next]
+      next += 1
+      switch action {
+      case .send(let entry, let slot, let generation): send(entry, slot, generation)
+      case .confirm(let through): confirm(through: through)
+      case .changeEnsemble(let change): changeEnsemble(change)
+      case .fail(_, let error): fail(error)
+      }
+    }
+    actions.removeAll(keepingCapacity: true)
+    isPerforming = false
+    if closing != nil { closeWhenIdle() }
+  }
+
+  private func send(_ entry: EntryID, _ slot: Int, _ generation: UInt32) {
+    if connections.isEmpty { connect() }
+    // Entries confirmed by an earlier action of the same batch are not waited for any more.
+    let index = entry - firstOutgoing
+    guard index >= 0, index < Int64(outgoing.count) else { return }
+    connections[slot].add(
+      outgoing[Int(index)].bytes, ledgerID: id, entryID: entry, flags: [], key: key, receiver: self, slot: slot,
+      generation: generation)
+  }
+
+  private var firstOutgoing: EntryID = 0
+
+  private func confirm(through entry: EntryID) {
+    while firstOutgoing <= entry, let done = outgoing.popFirst() {
+      let confirmed = firstOutgoing
+      firstOutgoing += 1
+      done.completion(.success(confirmed))
+    }
+  }
+
+  private func fail(_ error: LedgerError) {
+    logger.warning("Writing to a ledger failed.", metadata: ["error": "\(error)", "pending": "\(outgoing.count)"])
+    while let lost = outgoing.popFirst() {
+      firstOutgoing += 1
+      lost.completion(.failure(error))
+    }
+  }
+
+  private func connect() {
+    connections = writer.ensemble.map { bookies.connection(to: $0) }
+  }
+
+  private func scheduleTimer() {
+    guard !isTimerScheduled, writer.needsTicks else { return }
+    isTimerScheduled = true
+    let period = max(1_000_000, bookies.configuration.addEntryTimeout.nanoseconds / 10)
+    eventLoop.scheduleTask(in: .nanoseconds(period)) {
+      self.isTimerScheduled = false
+      self.writer.tick(now: .now(), &self.actions)
+      self.perform()
+      self.scheduleTimer()
+    }
+  }
+
+  // MARK: Ensemble changes
+
+  private func changeEnsemble(_ change: LedgerWriter.EnsembleChange) {
+    for slot in change.slots where !change.vacant.contains(slot) {
+      bookies.directory.noteFailure(of: change.ensemble[slot])
+    }
+    let start = current
+    let quorum = start.metadata.writeQuorumSize
+    Task { [self] in
+      do {
+        var (ensemble, replaced) = selector.replacements(for: change, writeQuorum: quorum)
+        if replaced.isEmpty {
+          try await bookies.directory.refresh()
+          (ensemble, replaced) = selector.replacements(for: change, writeQuorum: quorum)
+        }
+        guard !replaced.isEmpty else { return finish(change, ensemble, [], start) }
+        let versioned = try await record(ensemble, from: change.firstEntry, over: start)
+        finish(change, ensemble, replaced, versioned)
+      } catch let error as LedgerError {
+        fail(change, error)
+      } catch {
+        fail(change, .metadata("\(error)"))
+      }
+    }
+  }
+
+  /// Names the ensemble in the metadata, unless the ledger is not ours to write any more.
+  private func record(
+    _ ensemble: [String], from firstEntry: EntryID, over start: LedgerMetadataStore.Versioned
+  ) async throws(LedgerError) -> LedgerMetadataStore.Versioned {
+    var versioned = start
+    while true {
+      guard versioned.metadata.state == .open else { throw .fenced(id) }
+      guard versioned.metadata.lastSegment.firstEntry <= firstEntry else {
+        throw .metadata("ledger \(id) has a segment beyond entry \(firstEntry) that its writer does not know.")
+      }
+      versioned.metadata.setEnsemble(ensemble, from: firstEntry)
+      if let version = try await store.write(id, versioned.metadata, over: versioned.version) {
+        return LedgerMetadataStore.Versioned(metadata: versioned.metadata, version: version)
+      }
+      versioned = try await store.read(id)
+    }
+  }
+
+  private func finish(
+    _ change: LedgerWriter.EnsembleChange, _ ensemble: [String], _ replaced: [Int],
+    _ versioned: LedgerMetadataStore.Versioned
+  ) {
+    eventLoop.execute { [self] in
+      logger.info(
+        replaced.isEmpty ? "No other bookie for a place of the ensemble." : "Ensemble changed.",
+        metadata: [
+          "firstEntry": "\(change.firstEntry)", "from": "\(change.ensemble.joined(separator: ","))",
+          "to": "\(ensemble.joined(separator: ","))",
+        ])
+      current = versioned
+      writer.ensembleChanged(ensemble, replaced: replaced, now: .now(), &actions)
+      connect()
+      perform()
+      scheduleTimer()
+    }
+  }
+
+  private func fail(_ change: LedgerWriter.EnsembleChange, _ error: LedgerError) {
+    eventLoop.execute { [self] in
+      writer.ensembleChangeFailed(error, &actions)
+      perform()
+    }
+  }
+}
+
+extension WritableLedger: BookieAddReceiver {
+  func addAnswered(_ entry: EntryID, slot: Int, generation: UInt32, _ code: BookieReturnCode?) {
+    if code == .ok {
+      writer.acknowledged(entry, slot: slot, generation: generation, &actions)
+    } else {
+      let failure = LedgerWriter.Failure(code)
+      writer.failed(entry, slot: slot, generation: generation, failure, &actions)
+    }
+    if !actions.isEmpty || closing != nil { perform() }
+  }
+}
+
+extension LedgerWriter.Failure {
+  /// What a bookie's refusal, or silence (nil), means to the writer.
+  init(_ code: BookieReturnCode?) {
+    self =
+      switch code {
+      case BookieReturnCode.fenced?: .fenced
+      case BookieReturnCode.unauthorized?: .unauthorized
+      default: .bookie
+      }
+  }
 }

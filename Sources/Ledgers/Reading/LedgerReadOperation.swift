@@ -1,0 +1,117 @@
+import BookieWire
+import NIOCore
+
+/// Carries out one ``LedgerReader``: asks bookies, verifies what they return, watches the time. Confined to the loop.
+final class LedgerReadOperation: @unchecked Sendable {
+  private let bookies: LoopBookies
+  private let codec: LedgerEntryCodec
+  private let ledgerID: LedgerID
+  private let completion: (Result<[LedgerEntry], LedgerError>) -> Void
+  private var reader: LedgerReader
+  private var actions: [LedgerReader.Action] = []
+  private var isPerforming = false
+  private var timer: Scheduled<Void>?
+  private var timerDeadline = NIODeadline.distantFuture
+
+  /// Starts to read; `completion` runs once, on the loop, and not before this returns.
+  static func start(
+    _ reader: LedgerReader, codec: LedgerEntryCodec, bookies: LoopBookies,
+    completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
+  ) {
+    let operation = LedgerReadOperation(reader, codec, bookies, completion)
+    operation.reader.start(now: .now(), &operation.actions)
+    operation.perform()
+  }
+
+  private init(
+    _ reader: LedgerReader, _ codec: LedgerEntryCodec, _ bookies: LoopBookies,
+    _ completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
+  ) {
+    self.reader = reader
+    self.ledgerID = reader.ledgerID
+    self.codec = codec
+    self.bookies = bookies
+    self.completion = completion
+  }
+
+  private func perform() {
+    guard !isPerforming else { return }
+    isPerforming = true
+    var next = 0
+    while next < actions.count {
+      let action = actions[next]
+      next += 1
+      switch action {
+      case .read(let from, 1, _, let bookie): readOne(from, bookie)
+      case .read(let from, let count, let maxBytes, let bookie): readBatch(from, count, maxBytes, bookie)
+      case .finish(let result):
+        timer?.cancel()
+        timer = nil
+        completion(result)
+      }
+    }
+    actions.removeAll(keepingCapacity: true)
+    isPerforming = false
+    updateTimer()
+  }
+
+  private func readOne(_ entry: EntryID, _ bookie: String) {
+    bookies.connection(to: bookie).read(ledgerID: ledgerID, entryID: entry) { code, bytes in
+      self.answered(entry, bookie, code, bytes.map { [$0] } ?? [])
+    }
+  }
+
+  private func readBatch(_ from: EntryID, _ count: Int, _ maxBytes: Int, _ bookie: String) {
+    let wanted = maxBytes.addingReportingOverflow(36 + (codec.overhead + 4) * min(count, 64))
+    bookies.connection(to: bookie).batchRead(
+      ledgerID: ledgerID, from: from, count: count, maxBytes: wanted.overflow ? Int.max : wanted.partialValue
+    ) { code, entries in
+      self.answered(from, bookie, code, entries)
+    }
+  }
+
+  private func answered(_ from: EntryID, _ bookie: String, _ code: BookieReturnCode?, _ raw: [ByteBuffer]) {
+    guard !reader.isFinished else { return }
+    var answer = LedgerReader.Answer.failed
+    if code == .ok {
+      let verified = verify(raw, from, bookie)
+      if !verified.isEmpty { answer = .entries(verified) }
+    } else if let code, code.isNegative {
+      answer = .absent
+    }
+    reader.answered(from: from, bookie: bookie, answer, now: .now(), &actions)
+    perform()
+  }
+
+  /// The leading entries whose bytes are what the writer wrote.
+  private func verify(_ raw: [ByteBuffer], _ from: EntryID, _ bookie: String) -> [LedgerEntry] {
+    var entries: [LedgerEntry] = []
+    entries.reserveCapacity(raw.count)
+    for (index, bytes) in raw.enumerated() {
+      do {
+        let (header, payload) = try codec.decode(bytes, ledgerID: ledgerID, entryID: from + EntryID(index))
+        entries.append(
+          LedgerEntry(
+            ledgerID: ledgerID, entryID: header.entryID, cumulativeLength: header.length, payload: payload))
+      } catch {
+        bookies.logger.warning(
+          "A bookie returned damaged bytes; another replica is asked.",
+          metadata: ["bookie": "\(bookie)", "error": "\(error)"])
+        break
+      }
+    }
+    return entries
+  }
+
+  private func updateTimer() {
+    guard let deadline = reader.nextDeadline, deadline != .distantFuture else { return }
+    if timer != nil, timerDeadline <= deadline { return }
+    timer?.cancel()
+    timerDeadline = deadline
+    timer = bookies.eventLoop.scheduleTask(deadline: deadline) {
+      self.timer = nil
+      self.reader.tick(now: .now(), &self.actions)
+      self.perform()
+    }
+  }
+}
