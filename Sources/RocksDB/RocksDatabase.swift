@@ -235,7 +235,7 @@ public final class RocksDatabase: @unchecked Sendable {
     let inProgress = calls.value
     guard inProgress != Self.closed else {
       calls.unlock()
-      throw RocksError("The database in \(path) is closed.")
+      throw RocksError("The database in \(path) is closed.", isClosed: true)
     }
     calls.unlock(withValue: inProgress + 1)
     defer {

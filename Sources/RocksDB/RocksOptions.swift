@@ -39,8 +39,12 @@ public struct RocksError: Error, Hashable, CustomStringConvertible, Sendable {
   /// One sentence: what failed, on which database, and the library's own reason.
   public var description: String
 
+  /// Whether the cause is that `RocksDatabase.close` was called.
+  public var isClosed: Bool
+
   /// An error with the given sentence.
-  public init(_ description: String) {
+  public init(_ description: String, isClosed: Bool = false) {
     self.description = description
+    self.isClosed = isClosed
   }
 }
