@@ -1,5 +1,11 @@
+import Ledgers
+
 /// How a topic's log stores, keeps and caches entries. The defaults are Pulsar's.
 public struct TopicLogConfiguration: Sendable {
+  /// Copies and placement of the topic's ledgers (`managedLedgerDefaultEnsembleSize`, `…WriteQuorum`, `…AckQuorum`).
+  public var ledgerOptions = LedgerOptions()
+  /// Copies and placement of the ledgers that hold cursors' states.
+  public var cursorLedgerOptions = LedgerOptions()
 
   /// Entries after which a ledger is rolled over (`managedLedgerMaxEntriesPerLedger`).
   public var maxEntriesPerLedger: Int64 = 50_000
@@ -44,6 +50,23 @@ public struct TopicLogConfiguration: Sendable {
   /// How long `close` waits for appends on their way.
   public var closeTimeout: Duration = .seconds(3)
 
+  /// How often a log looks for ledgers that are too old to be written to, or to be kept.
+  public var maintenanceInterval: Duration = .seconds(60)
+
   /// The defaults.
   public init() {}
+
+  var rollover: RolloverRules {
+    RolloverRules(
+      maxEntries: max(1, maxEntriesPerLedger), maxSize: max(1, maxSizePerLedger),
+      minimumAgeMs: minimumRolloverTime.milliseconds, maximumAgeMs: max(1, maximumRolloverTime.milliseconds))
+  }
+
+  var retention: RetentionRules {
+    RetentionRules(timeMs: retentionTime?.milliseconds, size: retentionSize)
+  }
+}
+
+extension Duration {
+  var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }
