@@ -1,3 +1,4 @@
+import Checksums
 import NIOCore
 
 /// Builds and verifies the entries of one ledger: the header, the digest over header and payload, the payload itself

@@ -1,0 +1,98 @@
+/// How a bookie is set up. Names in parentheses are BookKeeper's.
+public struct BookieConfiguration: Sendable {
+  /// The name under which ledgers know this bookie. Never give one bookie's name to another's data.
+  public var bookieID: String
+  /// The address to listen on and to advertise.
+  public var host: String
+  /// The port to listen on; 0 picks a free one. (`bookiePort`)
+  public var port: Int
+  /// Where the journal is; best on a device of its own. (`journalDirectories`)
+  public var journalDirectory: String
+  /// Where the entry logs are; the first one also holds the index. (`ledgerDirectories`)
+  public var ledgerDirectories: [String]
+
+  /// Largest frame accepted, in bytes. (`nettyMaxFrameSizeBytes`)
+  public var maximumFrameSize = 5 * 1024 * 1024 + 10 * 1024
+
+  /// How long the first entry of a group waits for others, at most. (`journalMaxGroupWaitMSec`)
+  public var journalMaxGroupWait = Duration.milliseconds(1)
+  /// Bytes after which a group is written without waiting. (`journalBufferedWritesThreshold`)
+  public var journalMaxGroupBytes = 1024 * 1024
+  /// Whether a group is written at once when the journal is idle and not busy. (`journalFlushWhenQueueEmpty`)
+  public var journalFlushWhenIdle = true
+  /// A group of at least so many entries makes the journal busy: the next one is collected for `journalMaxGroupWait`
+  /// instead of being written at once, which saves a sync for a little latency.
+  public var journalBusyGroupEntries = 64
+  /// Bytes after which a new journal file begins. (`journalMaxSizeMB`)
+  public var journalMaxFileSize = 128 * 1024 * 1024
+  /// Bytes by which a new journal file grows. (`journalPreAllocSizeMB`)
+  public var journalPreallocation = 4 * 1024 * 1024
+
+  /// Bytes of entries held in memory until they are in an entry log, over both halves. (`dbStorage_writeCacheMaxSizeMb`)
+  public var writeCacheSize = 64 * 1024 * 1024
+  /// Bytes of entries that may wait for room in the write cache; beyond them adds are answered "too many requests".
+  public var maximumWaitingBytes = 64 * 1024 * 1024
+  /// Longest time between two checkpoints of a bookie that is written to. (`flushInterval`)
+  public var flushInterval = Duration.seconds(10)
+  /// Failed flushes in a row after which the bookie stops.
+  public var maximumFlushFailures = 10
+
+  /// Bytes of entries kept after a read from an entry log. (`dbStorage_readAheadCacheMaxSizeMb`)
+  public var readCacheSize = 32 * 1024 * 1024
+  /// Bytes read ahead behind an entry that was read from an entry log.
+  public var readAheadBytes = 512 * 1024
+  /// Threads for reads from disk. (`numReadWorkerThreads`)
+  public var readThreads = 2
+  /// Reads waiting for a thread, at most; further ones are answered "too many requests".
+  /// (`maxPendingReadRequestsPerThread`)
+  public var maximumPendingReads = 5000
+  /// Most bytes of one batch read's answer. (`maxBatchReadSize`)
+  public var maximumBatchReadSize = 5 * 1024 * 1024
+
+  /// Bytes after which a new entry log begins. (`logSizeLimit`)
+  public var entryLogSizeLimit = 1024 * 1024 * 1024
+
+  /// Time between two searches for deleted ledgers. (`gcWaitTime`)
+  public var garbageCollectionInterval = Duration.seconds(600)
+  /// A search that finds more than this share of the bookie's ledgers deleted, and at least
+  /// `garbageCollectionMassDeleteMinimum` of them, deletes nothing and is raised.
+  public var garbageCollectionMassDeleteShare = 0.5
+  /// See `garbageCollectionMassDeleteShare`.
+  public var garbageCollectionMassDeleteMinimum = 100
+
+  /// Time after which a dead bookie disappears from the list of available ones.
+  public var registrationTTL = Duration.seconds(10)
+
+  /// What to do when acknowledged data can no longer be made durable. The default logs the sentence and ends the process:
+  /// after a failed sync nothing that the kernel says about the file can be believed.
+  public var failureAction: (@Sendable (String) -> Void)?
+
+  /// Faults for tests.
+  var faults = BookieFaults()
+
+  /// A bookie with its data below `directory`: `journal` and `ledgers`.
+  public init(bookieID: String, host: String = "127.0.0.1", port: Int = 0, directory: String) {
+    self.init(
+      bookieID: bookieID, host: host, port: port, journalDirectory: directory + "/journal",
+      ledgerDirectories: [directory + "/ledgers"])
+  }
+
+  /// A bookie with the given directories.
+  public init(
+    bookieID: String, host: String = "127.0.0.1", port: Int = 0, journalDirectory: String, ledgerDirectories: [String]
+  ) {
+    self.bookieID = bookieID
+    self.host = host
+    self.port = port
+    self.journalDirectory = journalDirectory
+    self.ledgerDirectories = ledgerDirectories
+  }
+}
+
+/// Places where a test can make a disk fail or stall.
+struct BookieFaults: Sendable {
+  /// Called in place of nothing before each sync of the journal; throwing is a failed sync.
+  var beforeJournalSync: (@Sendable () throws(BookieError) -> Void)?
+  /// Called before each flush of the write cache; throwing is a failed flush.
+  var beforeFlush: (@Sendable () throws(BookieError) -> Void)?
+}

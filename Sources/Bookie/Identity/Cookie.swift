@@ -1,0 +1,157 @@
+import MetadataStore
+import NIOCore
+
+/// What ties directories and a bookie's name together: the same random instance in every directory and in metadata.
+///
+/// A bookie whose disk was wiped, or which was given another's disk, would answer "no such entry" for entries that it had
+/// acknowledged, and recovery would cut ledgers short. So it refuses to start.
+struct Cookie: Equatable {
+  static let fileName = "bookie-cookie"
+
+  var bookieID: String
+  var instance: String
+  /// "journal", or "ledgers 1 of 2".
+  var role: String
+
+  var encoded: [UInt8] {
+    Array("meridian bookie 1\nid: \(bookieID)\ninstance: \(instance)\nrole: \(role)\n".utf8)
+  }
+
+  init(bookieID: String, instance: String, role: String) {
+    self.bookieID = bookieID
+    self.instance = instance
+    self.role = role
+  }
+
+  init?(encoded bytes: [UInt8]) {
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    guard lines.count == 4, lines[0] == "meridian bookie 1" else { return nil }
+    let values = zip(lines.dropFirst(), ["id: ", "instance: ", "role: "]).compactMap { line, name in
+      line.hasPrefix(name) ? String(line.dropFirst(name.count)) : nil
+    }
+    guard values.count == 3 else { return nil }
+    self.init(bookieID: values[0], instance: values[1], role: values[2])
+  }
+}
+
+/// Checks the cookies at start, and writes them on the very first one.
+struct Identity {
+  private let configuration: BookieConfiguration
+
+  init(_ configuration: BookieConfiguration) {
+    self.configuration = configuration
+  }
+
+  private var key: String { "/bookies/cookies/\(configuration.bookieID)" }
+
+  private var directories: [(path: String, role: String)] {
+    let count = configuration.ledgerDirectories.count
+    return [(configuration.journalDirectory, "journal")]
+      + configuration.ledgerDirectories.enumerated().map { ($1, "ledgers \($0 + 1) of \(count)") }
+  }
+
+  /// Returns when directories and metadata agree; throws a clear sentence if they do not.
+  func verify(metadata: any MetadataStore) async throws {
+    let id = configuration.bookieID
+    guard !id.isEmpty, !id.contains(where: { $0 == "/" || $0.isNewline }) else {
+      throw BookieError.configuration("A bookie's id must be a name without slashes, and \"\(id)\" is not.")
+    }
+    guard !configuration.ledgerDirectories.isEmpty else {
+      throw BookieError.configuration("Bookie \(id) has no ledger directory; name at least one.")
+    }
+    let found = try await blocking { try self.readDirectories() }
+    let stored = try await metadata.get(key).flatMap { Cookie(encoded: $0.value) }
+    guard let first = found.first(where: { $0.cookie != nil }), let known = first.cookie else {
+      guard stored == nil else {
+        throw BookieError.identity(
+          "Bookie \(id) is known to the cluster, but its directories are empty (\(found.map(\.path).joined(separator: ", "))): "
+            + "mount the right disks, or, if the data is lost, decommission the bookie and start it under a new id.")
+      }
+      guard let strange = found.first(where: { !$0.isEmpty }) else { return try await create(metadata) }
+      throw BookieError.identity(
+        "\(strange.path) holds files but no cookie of bookie \(id): point the bookie at empty directories or at its own."
+      )
+    }
+    for directory in found {
+      guard let cookie = directory.cookie else {
+        throw BookieError.identity(
+          "\(directory.path) has no cookie although \(first.path) is that of bookie \(known.bookieID): "
+            + "mount the right disk; an empty one must not replace lost data.")
+      }
+      guard cookie.bookieID == id, cookie.instance == known.instance, cookie.role == directory.role else {
+        throw BookieError.identity(
+          "\(directory.path) is \"\(cookie.role)\" of bookie \(cookie.bookieID) (instance \(cookie.instance)), "
+            + "not \"\(directory.role)\" of bookie \(id) (instance \(known.instance)): point each bookie at its own directories."
+        )
+      }
+    }
+    guard let stored else {
+      guard try await blocking({ try self.isUnused() }) else {
+        throw BookieError.identity(
+          "The cluster's metadata does not know bookie \(id), whose directories hold data: "
+            + "check that this is the right metadata store.")
+      }
+      // The very first start ended between the directories and the metadata.
+      return try await register(known, metadata)
+    }
+    guard stored.instance == known.instance else {
+      throw BookieError.identity(
+        "Bookie \(id) is instance \(stored.instance) to the cluster, but its directories are of instance \(known.instance): "
+          + "they belong to another cluster or to an earlier life of the bookie; mount the right disks.")
+    }
+  }
+
+  private func create(_ metadata: any MetadataStore) async throws {
+    let instance = String(UInt64.random(in: 1...UInt64.max), radix: 16)
+    try await blocking {
+      try CheckpointFile.write(JournalMark(), configuration: self.configuration)
+      for (path, role) in self.directories {
+        let cookie = Cookie(bookieID: self.configuration.bookieID, instance: instance, role: role)
+        try Directory.replace(path, Cookie.fileName, with: cookie.encoded)
+      }
+    }
+    try await register(
+      Cookie(bookieID: configuration.bookieID, instance: instance, role: "metadata"), metadata)
+  }
+
+  private func register(_ cookie: Cookie, _ metadata: any MetadataStore) async throws {
+    let value = Cookie(bookieID: cookie.bookieID, instance: cookie.instance, role: "metadata").encoded
+    try await metadata.put(key, value, expected: .absent)
+  }
+
+  private struct Found: Sendable {
+    var path: String
+    var role: String
+    var cookie: Cookie?
+    var isEmpty: Bool
+  }
+
+  private func readDirectories() throws(BookieError) -> [Found] {
+    var found: [Found] = []
+    for (path, role) in directories {
+      try Directory.create(path)
+      let names = try Directory.files(path).filter { $0 != "lost+found" && !$0.hasSuffix(".tmp") && $0 != "lastMark" }
+      let bytes = try Directory.read(path + "/" + Cookie.fileName)
+      let cookie = bytes.flatMap { Cookie(encoded: $0) }
+      if bytes != nil && cookie == nil { throw .damaged(path: path + "/" + Cookie.fileName, "it is not a cookie") }
+      found.append(Found(path: path, role: role, cookie: cookie, isEmpty: names.isEmpty))
+    }
+    return found
+  }
+
+  /// Whether nothing was ever stored in the directories.
+  private func isUnused() throws(BookieError) -> Bool {
+    for (path, _) in directories {
+      let names = try Directory.files(path)
+      if names.contains(where: { $0.hasSuffix(".log") || $0.hasSuffix(".journal") }) { return false }
+    }
+    return true
+  }
+}
+
+/// Runs disk work on a thread of its own.
+func blocking<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
+  try await withCheckedThrowingContinuation { continuation in
+    _ = WorkerThread(name: "bookie-start") { continuation.resume(with: Result { try body() }) }
+  }
+}

@@ -1,0 +1,134 @@
+import BookieWire
+import Logging
+import NIOCore
+
+/// One client's socket: frames in, requests to the session; answers out, one flush per delivery.
+///
+/// Confined to the channel's loop, except for `deliver`.
+final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @unchecked Sendable {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = Never
+  typealias OutboundOut = ByteBuffer
+
+  let wantsEncodedReceipts = true
+  private let eventLoop: any EventLoop
+  private let logger: Logger
+  private var session: BookieSession
+  private var reader: BookieFrameReader
+  private var writer = BookieFrameWriter()
+  private var context: ChannelHandlerContext?
+  private var receivedBytes = 0
+  /// Batches that wait for room in the write cache.
+  private var waiting = 0
+  private var isReadPending = false
+
+  init(eventLoop: any EventLoop, storage: BookieStorage, maximumFrameSize: Int, logger: Logger) {
+    self.eventLoop = eventLoop
+    self.logger = logger
+    session = BookieSession(storage: storage)
+    reader = BookieFrameReader(maximumFrameLength: maximumFrameSize)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let bytes = unwrapInboundIn(data)
+    receivedBytes += bytes.readableBytes
+    reader.append(bytes)
+    var hasAnswers = false
+    do {
+      while let frame = try reader.nextFrame() {
+        let response: BookieResponse?
+        do throws(BookieWireError) {
+          let request = try BookieRequest(decoding: frame)
+          response = session.receive(request, from: self, capacity: min(receivedBytes, 256 * 1024))
+        } catch .unsupportedVersion(_, let answer?) {
+          response = answer
+        }
+        guard let response else { continue }
+        write(response, context)
+        hasAnswers = true
+      }
+    } catch {
+      logger.warning("A client is disconnected.", metadata: ["client": "\(remote(context))", "error": "\(error)"])
+      context.close(promise: nil)
+      return
+    }
+    if hasAnswers { finish(context) }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    receivedBytes = 0
+    if !session.flush(to: self) { waiting += 1 }
+    context.fireChannelReadComplete()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    _ = session.flush(to: self)
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    logger.debug("A client's connection failed.", metadata: ["client": "\(remote(context))", "error": "\(error)"])
+    context.close(promise: nil)
+  }
+
+  // MARK: Back-pressure
+
+  func read(context: ChannelHandlerContext) {
+    if waiting == 0 && context.channel.isWritable {
+      context.read()
+    } else {
+      isReadPending = true
+    }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    readAgain(context)
+    context.fireChannelWritabilityChanged()
+  }
+
+  private func readAgain(_ context: ChannelHandlerContext) {
+    guard isReadPending, waiting == 0, context.channel.isWritable else { return }
+    isReadPending = false
+    context.read()
+  }
+
+  // MARK: Answers
+
+  func deliver(_ replies: [BookieReply]) {
+    eventLoop.execute { self.send(replies) }
+  }
+
+  private func send(_ replies: [BookieReply]) {
+    guard let context else { return }
+    for reply in replies {
+      switch reply {
+      case .encoded(let frames): context.write(wrapOutboundOut(frames), promise: nil)
+      case .responses(let responses): for response in responses { write(response, context) }
+      case .resume: waiting = max(0, waiting - 1)
+      }
+    }
+    finish(context)
+    readAgain(context)
+  }
+
+  private func write(_ response: BookieResponse, _ context: ChannelHandlerContext) {
+    writer.append(response) { context.write(wrapOutboundOut($0), promise: nil) }
+  }
+
+  private func finish(_ context: ChannelHandlerContext) {
+    writer.finish { context.write(wrapOutboundOut($0), promise: nil) }
+    context.flush()
+  }
+
+  private func remote(_ context: ChannelHandlerContext) -> String {
+    context.channel.remoteAddress.map { "\($0)" } ?? "unknown"
+  }
+}

@@ -1,0 +1,55 @@
+import BookieWire
+import NIOCore
+
+/// The adds of one read of a connection, with their bytes laid out for the journal. Made without any lock.
+struct AddBatch {
+  /// One add.
+  struct Add {
+    var ledgerID: Int64
+    var entryID: Int64
+    var key: LedgerMasterKey
+    var isRecovery: Bool
+    var requestID: UInt64?
+    var item: Int
+    var location: EntrySegment.Location
+  }
+
+  private(set) var adds: [Add] = []
+  private(set) var segment: EntrySegment
+  /// When the first add came.
+  let at: NIODeadline
+
+  /// A batch that will hold about `capacity` bytes.
+  init(capacity: Int, at: NIODeadline) {
+    segment = EntrySegment(capacity: capacity)
+    self.at = at
+  }
+
+  var byteCount: Int { segment.byteCount }
+
+  mutating func append(_ add: AddRequest) {
+    let (item, location) = segment.append(add.entry)
+    adds.append(
+      Add(
+        ledgerID: add.ledgerID, entryID: add.entryID, key: add.masterKey, isRecovery: add.flags.contains(.recoveryAdd),
+        requestID: add.requestID, item: item, location: location))
+  }
+
+  /// Takes back an add that the table refuses.
+  mutating func void(_ index: Int) {
+    segment.void(item: adds[index].item, length: Int(adds[index].location.length))
+  }
+
+  /// Journals a ledger's key with the batch.
+  mutating func append(ledgerID: Int64, key: LedgerMasterKey) {
+    segment.append(.ledger, ledgerID: ledgerID, key: key)
+  }
+
+  /// Refuses all of it.
+  func refusal(_ code: BookieReturnCode) -> BookieReply {
+    .responses(
+      adds.map {
+        .add(AddResponse(requestID: $0.requestID, code: code, ledgerID: $0.ledgerID, entryID: $0.entryID))
+      })
+  }
+}

@@ -1,0 +1,154 @@
+import BookieWire
+import NIOCore
+
+extension BookieStorage {
+  /// Where an entry was found.
+  private enum Lookup {
+    case found(ByteBuffer)
+    /// There is no such entry, or nothing may be said.
+    case missing(BookieReturnCode)
+    /// Only an entry log can tell.
+    case onDisk(entryID: Int64)
+  }
+
+  /// The answer to a read or batch read.
+  /// - Parameter mayBlock: false on an event loop: the answer is then nil if a disk must be asked.
+  func answer(_ request: BookieRequest, mayBlock: Bool) -> BookieResponse? {
+    switch request {
+    case .read(let read):
+      guard let result = entry(read.ledgerID, read.entryID, mayBlock: mayBlock) else { return nil }
+      count([result])
+      var response = ReadResponse(
+        requestID: read.requestID, code: .ok, ledgerID: read.ledgerID, entryID: read.entryID)
+      switch result {
+      case .success(let entry): response.entry = entry
+      case .failure(let refusal): response.code = refusal.code
+      }
+      return .read(response)
+    case .batchRead(let read):
+      return batch(read, mayBlock: mayBlock)
+    case .add, .auth: return nil
+    }
+  }
+
+  private struct Refusal: Error {
+    var code: BookieReturnCode
+  }
+
+  /// A prefix of the entries asked for, within the limits; the first one always, if it can be read.
+  private func batch(_ read: BatchReadRequest, mayBlock: Bool) -> BookieResponse? {
+    let limit = Int64(configuration.maximumBatchReadSize)
+    let maxSize = read.maxSize <= 0 ? limit : min(read.maxSize, limit)
+    let maxCount = read.maxCount <= 0 ? Int.max : Int(read.maxCount)
+    var response = BatchReadResponse(
+      requestID: read.requestID, code: .ok, ledgerID: read.ledgerID, startEntryID: read.startEntryID)
+    guard read.startEntryID >= 0 else {
+      response.code = .badRequest
+      return .batchRead(response)
+    }
+    var size: Int64 = 36
+    var results: [Result<ByteBuffer, Refusal>] = []
+    while response.entries.count < maxCount {
+      let (entryID, overflow) = read.startEntryID.addingReportingOverflow(Int64(response.entries.count))
+      guard !overflow else { break }
+      guard let result = entry(read.ledgerID, entryID, mayBlock: mayBlock) else { return nil }
+      guard case .success(let entry) = result else {
+        if response.entries.isEmpty {
+          results.append(result)
+          if case .failure(let refusal) = result { response.code = refusal.code }
+        }
+        break
+      }
+      size += 4 + Int64(entry.readableBytes)
+      if size > maxSize && !response.entries.isEmpty { break }
+      results.append(result)
+      response.entries.append(entry)
+    }
+    count(results)
+    return .batchRead(response)
+  }
+
+  private func count(_ results: [Result<ByteBuffer, Refusal>]) {
+    var bytes: Int64 = 0
+    for result in results {
+      if case .success(let entry) = result { bytes += Int64(entry.readableBytes) }
+    }
+    let total = bytes
+    state.withLockedValue { state in
+      state.statistics.reads += Int64(results.count)
+      state.statistics.readBytes += total
+    }
+  }
+
+  /// One entry; nil if that needs the disk and `mayBlock` is false.
+  private func entry(_ ledgerID: Int64, _ entryID: Int64, mayBlock: Bool) -> Result<ByteBuffer, Refusal>? {
+    switch lookUp(ledgerID, entryID) {
+    case .found(let entry): return .success(entry)
+    case .missing(let code): return .failure(Refusal(code: code))
+    case .onDisk(let entryID):
+      guard mayBlock else { return nil }
+      do {
+        if let entry = try load(ledgerID, entryID) { return .success(entry) }
+        // The ledger may have been deleted, or the entry replaced in the cache, while the disk was read.
+        switch lookUp(ledgerID, entryID) {
+        case .found(let entry): return .success(entry)
+        case .missing(let code): return .failure(Refusal(code: code))
+        case .onDisk: return .failure(Refusal(code: negative(.noEntry)))
+        }
+      } catch {
+        logger.error("An entry cannot be read; its ledger is answered as unknown.", metadata: ["error": "\(error)"])
+        state.withLockedValue { $0.statistics.damagedReads += 1 }
+        return .failure(Refusal(code: .ioError))
+      }
+    }
+  }
+
+  private func lookUp(_ ledgerID: Int64, _ entryID: Int64) -> Lookup {
+    guard ledgerID >= 0, entryID >= ReadRequest.lastEntry else { return .missing(.badRequest) }
+    let lookup = state.withLockedValue { state -> Lookup in
+      let isInLimbo = state.isInLimbo
+      let negative: (BookieReturnCode) -> Lookup = { .missing(isInLimbo ? .unknownLedgerState : $0) }
+      guard let ledger = state.table[ledgerID], !ledger.isDeleted else { return negative(.noLedger) }
+      let wanted = entryID == ReadRequest.lastEntry ? ledger.lastEntry : entryID
+      guard wanted >= 0 else { return negative(.noEntry) }
+      if let entry = state.cache.entry(ledgerID: ledgerID, entryID: wanted) {
+        state.statistics.writeCacheHits += 1
+        return .found(entry)
+      }
+      return wanted > ledger.lastFlushed ? negative(.noEntry) : .onDisk(entryID: wanted)
+    }
+    guard case .onDisk(let wanted) = lookup else { return lookup }
+    guard let entry = readCache.entry(ledgerID: ledgerID, entryID: wanted) else { return lookup }
+    state.withLockedValue { $0.statistics.readCacheHits += 1 }
+    return .found(entry)
+  }
+
+  private func negative(_ code: BookieReturnCode) -> BookieReturnCode {
+    state.withLockedValue { $0.isInLimbo } ? .unknownLedgerState : code
+  }
+
+  /// Reads an entry and those behind it from its entry log. Nil if the index knows no such entry.
+  private func load(_ ledgerID: Int64, _ entryID: Int64) throws(BookieError) -> ByteBuffer? {
+    state.withLockedValue { $0.statistics.cacheMisses += 1 }
+    guard
+      let run = try index.run(ledgerID: ledgerID, entryID: entryID), let (first, offset) = run.find(entryID)
+    else { return nil }
+    var end = first + 1
+    var bytes = run.items[first].size
+    while end < run.items.count, bytes + run.items[end].size <= configuration.readAheadBytes {
+      bytes += run.items[end].size
+      end += 1
+    }
+    let reader = try logs.reader(run.logID)
+    let items = run.items[first..<end]
+    do {
+      let entries = try reader.entries(items, ledgerID: ledgerID, at: offset)
+      readCache.insert(ledgerID: ledgerID, entryIDs: items.map(\.entryID), entries: entries)
+      return entries.first
+    } catch {
+      // Damage in what was read ahead must not hide an entry that is whole.
+      guard items.count > 1 else { throw error }
+      return try reader.entries(items.prefix(1), ledgerID: ledgerID, at: offset).first
+    }
+  }
+}
