@@ -24,10 +24,10 @@ public final class RocksDatabase: @unchecked Sendable {
   private let options: OpaquePointer
   private let readOptions: OpaquePointer
   private let writeOptions: [OpaquePointer]
-  /// Number of calls in progress, so that `close` can wait for them; negative once closed.
-  private let calls = ConditionLock<Int>(value: 0)
-  private static let closed = -1
-  private let closing = NIOLock()
+  /// Guards the two members below; its value says whether no call is in progress, which `close` waits for.
+  private let idle = ConditionLock<Bool>(value: true)
+  private var callsInProgress = 0
+  private var isClosed = false
 
   /// Opens the database in `path`, replaying its log, and takes the lock on it. The parent directory must exist.
   public init(path: String, options settings: RocksOptions = RocksOptions()) throws {
@@ -62,15 +62,10 @@ public final class RocksDatabase: @unchecked Sendable {
   /// Waits for the calls in progress, closes the database and releases its lock. Calling it again does nothing.
   /// Must not be called from inside `withIterator` or `withValue`.
   public func close() {
-    closing.withLock {
-      calls.lock()
-      let isClosed = calls.value == Self.closed
-      calls.unlock()
-      guard !isClosed else { return }
-      calls.lock(whenValue: 0)
-      rocksdb_close(handle)
-      calls.unlock(withValue: Self.closed)
-    }
+    idle.lock(whenValue: true)
+    if !isClosed { rocksdb_close(handle) }
+    isClosed = true
+    idle.unlock()
   }
 
   // MARK: Reads
@@ -231,16 +226,17 @@ public final class RocksDatabase: @unchecked Sendable {
   // MARK: Inside
 
   private func call<R>(_ body: () throws -> R) throws -> R {
-    calls.lock()
-    let inProgress = calls.value
-    guard inProgress != Self.closed else {
-      calls.unlock()
+    idle.lock()
+    guard !isClosed else {
+      idle.unlock()
       throw RocksError("The database in \(path) is closed.", isClosed: true)
     }
-    calls.unlock(withValue: inProgress + 1)
+    callsInProgress += 1
+    idle.unlock(withValue: false)
     defer {
-      calls.lock()
-      calls.unlock(withValue: calls.value - 1)
+      idle.lock()
+      callsInProgress -= 1
+      idle.unlock(withValue: callsInProgress == 0)
     }
     return try body()
   }
