@@ -1,0 +1,183 @@
+import NIOCore
+import TopicLog
+
+/// When a topic last did what it does from time to time. Milliseconds of the loop's clock.
+struct MaintenanceSchedule: Sendable {
+  var lastTrimMs: Int64 = 0
+  var lastExpiryMs: Int64 = 0
+  var isTrimming = false
+  var isExpiring = false
+}
+
+extension Topic {
+  /// How often a topic looks whether something is due.
+  private static let tick = TimeAmount.seconds(1)
+
+  func startMaintenance() {
+    eventLoop.assertInEventLoop()
+    let nowMs = WallClock.nowMs()
+    maintenance.lastTrimMs = nowMs
+    maintenance.lastExpiryMs = nowMs
+    snapshot.lastMs = nowMs
+    // Spread over the second: a broker has thousands of topics.
+    let delay = TimeAmount.milliseconds(Int64(UInt(bitPattern: ObjectIdentifier(self).hashValue) % 1000))
+    maintenanceTask = eventLoop.scheduleRepeatedTask(initialDelay: delay, delay: Self.tick) { [weak self] _ in
+      self?.maintain(nowMs: WallClock.nowMs())
+    }
+  }
+
+  private func maintain(nowMs: Int64) {
+    guard state == .open else { return }
+    sampleRates(nowMs: nowMs)
+    if snapshot.isDue(
+      entries: configuration.brokerDeduplicationEntriesInterval,
+      intervalMs: configuration.brokerDeduplicationSnapshotInterval.milliseconds, nowMs: nowMs)
+    {
+      takeSnapshot(nowMs: nowMs)
+    }
+    if nowMs - maintenance.lastTrimMs >= configuration.retentionCheckInterval.milliseconds, !maintenance.isTrimming {
+      maintenance.lastTrimMs = nowMs
+      trim()
+    }
+    if policies.messageTTLSeconds > 0, !maintenance.isExpiring,
+      nowMs - maintenance.lastExpiryMs >= configuration.messageExpiryCheckInterval.milliseconds
+    {
+      maintenance.lastExpiryMs = nowMs
+      expire(nowMs: nowMs)
+    }
+    checkBacklogQuota()
+    checkInactivity(nowMs: nowMs)
+  }
+
+  private func sampleRates(nowMs: Int64) {
+    rates.sample(counters, nowMs: nowMs)
+    for producer in producers.values { producer.rates.sample(producer.counters, nowMs: nowMs) }
+    for (cluster, replication) in inbound {
+      inbound[cluster]?.rates.sample(replication.counters, nowMs: nowMs)
+    }
+  }
+
+  // MARK: Snapshot
+
+  /// Saves what the log taught, together with how far in the log that is.
+  private func takeSnapshot(nowMs: Int64) {
+    snapshot.isRunning = true
+    snapshot.entriesSince = 0
+    snapshot.lastMs = nowMs
+    let position = progressPosition
+    let bytes = progress.encode()
+    Task { [self] in
+      do {
+        try await progressCursor.setMarkDelete(position, attachment: bytes)
+      } catch {
+        logger.warning("the deduplication snapshot could not be saved", metadata: ["reason": "\(error)"])
+      }
+      _ = try? await onLoop { $0.snapshot.isRunning = false }
+    }
+  }
+
+  /// Saves it before the topic is closed; returns when it is durable.
+  func saveSnapshot() async throws {
+    let (position, bytes, isNew) = try await onLoop { topic in
+      (topic.progressPosition, topic.progress.encode(), topic.snapshot.entriesSince > 0)
+    }
+    guard isNew, position > .earliest else { return }
+    try await progressCursor.setMarkDelete(position, attachment: bytes)
+  }
+
+  // MARK: Trimming and expiry
+
+  private func trim() {
+    maintenance.isTrimming = true
+    Task { [self] in
+      do {
+        try await log.trim()
+      } catch {
+        logger.warning("the log could not be trimmed", metadata: ["reason": "\(error)"])
+      }
+      _ = try? await onLoop { $0.maintenance.isTrimming = false }
+    }
+  }
+
+  /// Expiry is for subscriptions: what another region has not received does not expire (DESIGN R8).
+  private func expire(nowMs: Int64) {
+    maintenance.isExpiring = true
+    let cutoff = nowMs - Int64(policies.messageTTLSeconds) * 1000
+    let all = Array(subscriptions.values)
+    Task { [self] in
+      for subscription in all {
+        do {
+          try await subscription.expireMessages(publishedBeforeMs: cutoff)
+        } catch {
+          logger.debug(
+            "messages could not be expired", metadata: ["subscription": "\(subscription.name)", "reason": "\(error)"])
+        }
+      }
+      _ = try? await onLoop { $0.maintenance.isExpiring = false }
+    }
+  }
+
+  // MARK: Backlog quota
+
+  /// Bytes that the slowest cursor still needs, replicators included.
+  var backlogSize: Int64 {
+    let slowest = log.cursors.values.filter { $0.name != Self.progressCursorName }.map(\.markDelete).min()
+    return slowest.map { log.sizeInBytes(from: log.position(after: $0)) } ?? 0
+  }
+
+  private func checkBacklogQuota() {
+    guard let quota = policies.backlogQuotas[BacklogQuota.destinationStorage], quota.limitSize >= 0 else {
+      isOverBacklogQuota = false
+      return
+    }
+    let isOver = backlogSize >= quota.limitSize
+    switch quota.policy {
+    case .producerRequestHold, .producerException:
+      defer { isOverBacklogQuota = isOver }
+      guard isOver, !isOverBacklogQuota else { return }
+      logger.warning("the backlog quota is exceeded: producers are disconnected")
+      for producer in producers.values where producer.kind == .client { disconnect(producer) }
+    case .consumerBacklogEviction:
+      isOverBacklogQuota = false
+      if isOver { evictBacklog(keeping: quota.limitSize) }
+    }
+  }
+
+  /// Moves subscriptions forward until the rest fits. Replicators' cursors are never moved (DESIGN R8).
+  private func evictBacklog(keeping limit: Int64) {
+    let slow = subscriptions.values.filter {
+      log.sizeInBytes(from: log.position(after: $0.markDelete)) >= limit
+    }
+    for subscription in slow {
+      let count = subscription.backlogEntries / 2 + 1
+      Task { [logger] in
+        do {
+          try await subscription.skip(Int(clamping: count))
+        } catch {
+          logger.debug("the backlog could not be evicted", metadata: ["reason": "\(error)"])
+        }
+      }
+    }
+  }
+
+  // MARK: Inactivity
+
+  private func checkInactivity(nowMs: Int64) {
+    guard policies.deletesInactive, producers.isEmpty, subscriptions.isEmpty, openingSubscriptions.isEmpty,
+      replicators.isEmpty, policies.remoteClusters.isEmpty, policies.retentionTimeMinutes == 0,
+      // A topic that receives from another region keeps the watermark: without it, the stream could not go on.
+      progress.origins.persisted.isEmpty, !isTerminated,
+      nowMs - lastUseMs >= Int64(policies.inactiveSeconds) * 1000
+    else { return }
+    lastUseMs = nowMs
+    onInactive?(self)
+  }
+}
+
+extension Duration {
+  /// In whole milliseconds.
+  var milliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+  }
+}

@@ -1,0 +1,109 @@
+import NIOCore
+import PulsarWire
+import TopicLog
+
+extension Topic {
+  /// What the admin API reports of the topic.
+  func stats(_ options: StatsOptions) async throws -> TopicStats {
+    try await onLoop { $0.collectStats(options) }
+  }
+
+  private func collectStats(_ options: StatsOptions) -> TopicStats {
+    var stats = TopicStats()
+    stats.msgRateIn = rates.messagesPerSecond
+    stats.msgThroughputIn = rates.bytesPerSecond
+    stats.averageMsgSize = rates.averageMessageSize
+    stats.bytesInCounter = counters.bytes
+    stats.msgInCounter = counters.messages
+    stats.msgChunkPublished = chunksPublished
+    stats.storageSize = log.totalSize
+    stats.backlogSize = backlogSize
+    if let quota = policies.backlogQuotas[BacklogQuota.destinationStorage] {
+      stats.backlogQuotaLimitSize = quota.limitSize
+    }
+    if let quota = policies.backlogQuotas[BacklogQuota.messageAge] {
+      stats.backlogQuotaLimitTime = Int64(quota.limitTime)
+    }
+    stats.waitingPublishers = admission.waitingCount
+    stats.deduplicationStatus = policies.isDeduplicationEnabled ? "Enabled" : "Disabled"
+    stats.topicEpoch = admission.topicEpoch
+    stats.topicCreationTimeStamp = createdAtMs
+    stats.lastPublishTimeStamp = lastPublishMs
+    if !options.excludePublishers {
+      stats.publishers = producers.values.filter { !$0.kind.isReplicator && !$0.isWaiting }
+        .sorted { $0.id < $1.id }.map(\.publisherStats)
+    }
+    for (name, subscription) in subscriptions {
+      let of = subscription.stats(
+        backlogSize: options.subscriptionBacklogSize, excludeConsumers: options.excludeConsumers)
+      stats.subscriptions[name] = of
+      stats.msgRateOut += of.msgRateOut
+      stats.msgThroughputOut += of.msgThroughputOut
+      stats.bytesOutCounter += of.bytesOutCounter
+      stats.msgOutCounter += of.msgOutCounter
+      stats.nonContiguousDeletedMessagesRanges += of.nonContiguousDeletedMessagesRanges
+    }
+    stats.replication = replicationStats()
+    return stats
+  }
+
+  private func replicationStats() -> [String: ReplicatorStats] {
+    var all = runningReplicators.mapValues { $0.stats() }
+    for (cluster, replication) in inbound {
+      var stats = all[cluster] ?? ReplicatorStats()
+      stats.msgRateIn = replication.rates.messagesPerSecond
+      stats.msgThroughputIn = replication.rates.bytesPerSecond
+      stats.msgInCount = replication.counters.messages
+      stats.bytesInCount = replication.counters.bytes
+      if let producer = replication.producers.values.first {
+        stats.inboundConnection = producer.spec.address
+        stats.inboundConnectedSince = ISO8601.string(ms: producer.connectedSinceMs)
+      }
+      all[cluster] = stats
+    }
+    return all
+  }
+
+  /// What the admin API reports of the topic's storage.
+  func internalStats() async throws -> TopicInternalStats {
+    let versions = try await schemas.versions(name).map(\.version)
+    return try await onLoop { topic in
+      var stats = TopicInternalStats()
+      guard let log: TopicLogStats = topic.log.internalStats else { return stats }
+      stats.entriesAddedCounter = log.entriesAddedCounter
+      stats.numberOfEntries = log.numberOfEntries
+      stats.totalSize = log.totalSize
+      stats.currentLedgerEntries = log.currentLedgerEntries
+      stats.currentLedgerSize = log.currentLedgerSize
+      stats.lastLedgerCreatedTimestamp = ISO8601.string(ms: log.lastLedgerCreatedTimestampMs)
+      stats.lastLedgerCreationFailureTimestamp = ISO8601.string(ms: log.lastLedgerCreationFailureTimestampMs)
+      stats.pendingAddEntriesCount = log.pendingAddEntriesCount
+      stats.lastConfirmedEntry = log.lastConfirmedEntry.description
+      stats.state = log.state
+      stats.ledgers = log.ledgers.map { LedgerInfo($0) }
+      stats.cursors = log.cursors.mapValues { CursorInfo($0) }
+      stats.properties = log.properties
+      _ = versions
+      return stats
+    }
+  }
+}
+
+extension TopicProducer {
+  var publisherStats: PublisherStats {
+    var stats = PublisherStats()
+    stats.accessMode = ProducerAdmission.AccessMode.name(spec.accessMode)
+    stats.msgRateIn = rates.messagesPerSecond
+    stats.msgThroughputIn = rates.bytesPerSecond
+    stats.averageMsgSize = rates.averageMessageSize
+    stats.chunkedMessageRate = rates.chunksPerSecond
+    stats.producerId = Int64(bitPattern: spec.producerID)
+    stats.supportsPartialProducer = spec.supportsPartialProducer
+    stats.producerName = name
+    stats.address = spec.address
+    stats.connectedSince = ISO8601.string(ms: connectedSinceMs)
+    stats.clientVersion = spec.clientVersion
+    stats.metadata = spec.metadata
+    return stats
+  }
+}
