@@ -1,0 +1,100 @@
+import Foundation
+import NIOCore
+import PulsarWire
+
+extension ClientSession {
+  func handle(_ command: ProtoCommandProducer) {
+    let id = command.producerID
+    let requestID = command.requestID
+    switch producers[id] {
+    case .opening:
+      return send(.error(requestID, .serviceNotReady, "Producer is already present on the connection"))
+    case .open(_, let producer, _) where producer.spec.epoch >= command.epoch && !producer.isWaiting:
+      // The answer to the first request was lost to the client's timeout.
+      var success = ProtoCommandProducerSuccess()
+      success.requestID = requestID
+      success.producerName = producer.name
+      return send(ProtoBaseCommand(success))
+    case .open(let topic, let producer, let outbox):
+      outbox.append(.closeProducer(topic, producer, requestID: nil))
+      flushOutboxes()
+    case nil: break
+    }
+    let topicName: TopicName
+    do {
+      topicName = try TopicName(command.topic)
+    } catch {
+      return send(.error(requestID, error))
+    }
+    if command.hasMeridianStream, client?.features.hasMeridian != true {
+      return send(.error(requestID, .notAllowedError, "A stream needs a peer that introduced itself as a region"))
+    }
+    producers[id] = .opening(isCancelled: false)
+    let spec = producerSpec(command)
+    run {
+      let topic = try await self.broker.topic(topicName, createIfMissing: true)
+      let port = try await self.eventLoop.submit { self.outbox(for: topic.eventLoop).port }.get()
+      return (topic, try await topic.addProducer(spec, port: port))
+    } then: { session, result in
+      session.producerOpened(spec, result)
+    }
+  }
+
+  private func producerSpec(_ command: ProtoCommandProducer) -> ProducerSpec {
+    ProducerSpec(
+      producerID: command.producerID, requestID: command.requestID, name: command.producerName,
+      isNameChosen: command.userProvidedProducerName, epoch: command.epoch, accessMode: command.producerAccessMode,
+      topicEpoch: command.hasTopicEpoch ? Int64(bitPattern: command.topicEpoch) : nil,
+      isEncrypted: command.encrypted, schema: command.hasSchema ? SchemaDefinition(command.schema) : nil,
+      metadata: [String: String](command.metadata),
+      stream: command.hasMeridianStream ? command.meridianStream : nil,
+      initialSubscription: command.hasInitialSubscriptionName ? command.initialSubscriptionName : nil,
+      hasPositionReceipts: client?.features.supportsReplDedupByLidAndEid ?? false, address: address,
+      clientVersion: client?.version ?? "", supportsPartialProducer: client?.features.supportsPartialProducer ?? false)
+  }
+
+  private func producerOpened(_ spec: ProducerSpec, _ result: Result<(LoadedTopic, ProducerGrant), any Error>) {
+    guard !isClosed, case .opening(let isCancelled) = producers[spec.producerID] else {
+      if case .success((let topic, let grant)) = result { abandon(grant.producer, of: topic) }
+      return
+    }
+    switch result {
+    case .failure(let error):
+      producers[spec.producerID] = nil
+      send(.error(spec.requestID, error))
+    case .success((let topic, let grant)):
+      guard !isCancelled else {
+        producers[spec.producerID] = nil
+        abandon(grant.producer, of: topic)
+        return
+      }
+      producers[spec.producerID] = .open(topic, grant.producer, outbox(for: topic.eventLoop))
+      var success = ProtoCommandProducerSuccess()
+      success.requestID = spec.requestID
+      success.producerName = grant.name
+      success.lastSequenceID = grant.lastSequenceID
+      success.schemaVersion = Data(grant.schemaVersion ?? [])
+      if let epoch = grant.topicEpoch { success.topicEpoch = UInt64(bitPattern: epoch) }
+      success.producerReady = grant.isReady
+      if let resume = grant.resume { success.meridianResume = resume.proto }
+      send(ProtoBaseCommand(success))
+    }
+  }
+
+  private func abandon(_ producer: TopicProducer, of topic: LoadedTopic) {
+    topic.eventLoop.execute { topic.close(producer, requestID: nil) }
+  }
+
+  func handle(_ command: ProtoCommandCloseProducer) {
+    switch producers[command.producerID] {
+    case .opening:
+      producers[command.producerID] = .opening(isCancelled: true)
+      send(.success(command.requestID))
+    case .open(let topic, let producer, let outbox):
+      // The answer comes behind the receipts of everything in flight.
+      outbox.append(.closeProducer(topic, producer, requestID: command.requestID))
+    case nil:
+      send(.success(command.requestID))
+    }
+  }
+}
