@@ -23,6 +23,9 @@ struct ProducerSpec: Sendable {
   var address: String
   var clientVersion: String
   var supportsPartialProducer: Bool
+
+  /// Whether it brings messages of another region.
+  var isFromReplicator: Bool { stream != nil || name.hasPrefix("\(Topic.replicatorPrefix).") }
 }
 
 /// What a session tells its client about a new producer.

@@ -1,3 +1,5 @@
+import Transport
+
 /// What a broker needs to know about itself and its limits. Names in parentheses are Pulsar's for the same setting.
 public struct BrokerConfiguration: Sendable {
   /// The region this broker serves (`clusterName`).
@@ -10,6 +12,8 @@ public struct BrokerConfiguration: Sendable {
   public var brokerServicePort: Int? = 6650
   /// The port for TLS connections, 0 for any free one, nil for none (`brokerServicePortTls`).
   public var brokerServicePortTLS: Int?
+  /// Certificates for the TLS port; required when there is one.
+  public var tls: TLSConfiguration?
   /// The host name that clients are told to connect to (`advertisedAddress`).
   public var advertisedAddress: String = "127.0.0.1"
   /// Where the admin API of this broker is, told to clients that look topics up over HTTP. Set before or after start.

@@ -32,7 +32,8 @@ extension ClientSession {
     producers[id] = .opening(isCancelled: false)
     let spec = producerSpec(command)
     run {
-      let topic = try await self.broker.topic(topicName, createIfMissing: true)
+      let topic = try await self.broker.topic(
+        topicName, createIfMissing: true, isReplicator: spec.isFromReplicator)
       let port = try await self.eventLoop.submit { self.outbox(for: topic.eventLoop).port }.get()
       return (topic, try await topic.addProducer(spec, port: port))
     } then: { session, result in
@@ -76,7 +77,7 @@ extension ClientSession {
       success.schemaVersion = Data(grant.schemaVersion ?? [])
       if let epoch = grant.topicEpoch { success.topicEpoch = UInt64(bitPattern: epoch) }
       success.producerReady = grant.isReady
-      if let resume = grant.resume { success.meridianResume = resume.proto }
+      if let resume = grant.resume, resume.ledgerID >= 0 { success.meridianResume = resume.proto }
       send(ProtoBaseCommand(success))
     }
   }

@@ -117,9 +117,14 @@ extension Topic {
   }
 
   private func judge(stream producer: TopicProducer, _ request: PublishRequest, _ pending: inout Pending) -> Bool {
-    guard var origin = request.command.origin, !origin.region.isEmpty else {
+    guard var origin = request.command.origin, case .stream(let own, _) = producer.kind else {
       refuse(producer, request, BrokerError(.badRequest, "An entry of a link names no origin"))
       return false
+    }
+    if origin.region.isEmpty {
+      // First published where the stream comes from.
+      origin.region = own.region
+      origin.incarnation = own.incarnation
     }
     if origin.region == localCluster, origin.incarnation == incarnation {
       refuse(producer, request, BrokerError(.notAllowed, "An entry must not return to its origin \(localCluster)"))

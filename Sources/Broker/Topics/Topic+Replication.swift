@@ -116,6 +116,7 @@ extension Topic {
       topic.policies = new
       topic.admission.maximumProducers = new.maxProducers
       topic.applyLimits()
+      TopicLoader.apply(new, to: &topic.log.configuration)
       for hosted in topic.replicators.values { hosted.replicator?.policyChanged() }
       return removed
     }) ?? []

@@ -66,8 +66,7 @@ extension Topic {
 
   /// What the admin API reports of the topic's storage.
   func internalStats() async throws -> TopicInternalStats {
-    let versions = try await schemas.versions(name).map(\.version)
-    return try await onLoop { topic in
+    try await onLoop { topic in
       var stats = TopicInternalStats()
       guard let log: TopicLogStats = topic.log.internalStats else { return stats }
       stats.entriesAddedCounter = log.entriesAddedCounter
@@ -80,10 +79,9 @@ extension Topic {
       stats.pendingAddEntriesCount = log.pendingAddEntriesCount
       stats.lastConfirmedEntry = log.lastConfirmedEntry.description
       stats.state = log.state
-      stats.ledgers = log.ledgers.map { LedgerInfo($0) }
-      stats.cursors = log.cursors.mapValues { CursorInfo($0) }
+      stats.ledgers = log.ledgers.map { LedgerInfo(ledgerId: $0.ledgerID, entries: $0.entries, size: $0.size) }
+      stats.cursors = log.cursors.mapValues { CursorInternalStats($0) }
       stats.properties = log.properties
-      _ = versions
       return stats
     }
   }
@@ -105,5 +103,23 @@ extension TopicProducer {
     stats.clientVersion = spec.clientVersion
     stats.metadata = spec.metadata
     return stats
+  }
+}
+
+extension CursorInternalStats {
+  init(_ cursor: TopicLogStats.Cursor) {
+    self.init()
+    markDeletePosition = cursor.markDeletePosition.description
+    readPosition = cursor.readPosition.description
+    messagesConsumedCounter = cursor.messagesConsumedCounter
+    cursorLedger = cursor.cursorLedger
+    cursorLedgerLastEntry = cursor.cursorLedgerLastEntry
+    individuallyDeletedMessages = cursor.individuallyDeletedMessages
+    lastLedgerSwitchTimestamp = ISO8601.string(ms: cursor.lastLedgerSwitchTimestampMs)
+    state = cursor.state
+    active = cursor.active
+    numberOfEntriesSinceFirstNotAckedMessage = cursor.numberOfEntriesSinceFirstNotAckedMessage
+    totalNonContiguousDeletedMessagesRange = cursor.totalNonContiguousDeletedMessagesRange
+    properties = cursor.properties
   }
 }

@@ -1,4 +1,5 @@
 import Logging
+import MetadataStore
 import NIOCore
 import PulsarWire
 import TopicLog
@@ -40,6 +41,7 @@ public final class Topic: @unchecked Sendable {
   let schemas: SchemaRegistry
   let logger: Logger
   let createdAtMs: Int64
+  var metadata: (any MetadataStore)?
 
   var state = State.open
   var isTerminated = false
@@ -130,6 +132,10 @@ public final class Topic: @unchecked Sendable {
     eventLoop.assertInEventLoop()
     self.replicatorFactory = replicatorFactory
     listener = log.addAppendListener { [weak self] in self?.entriesAppended() }
+    log.onFailure = { [weak self] error in
+      guard let self, state != .closed else { return }
+      onUnusable?(self, BrokerError(.notReady, "\(error)"))
+    }
     startMaintenance()
   }
 
