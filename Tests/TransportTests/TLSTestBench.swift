@@ -179,7 +179,9 @@ final class EchoHandler: ChannelInboundHandler, Sendable {
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if case .some(.inputClosed) = event as? ChannelEvent { context.close(mode: .output, promise: nil) }
+    guard case .some(.inputClosed) = event as? ChannelEvent else { return }
+    context.flush()
+    context.close(mode: .output, promise: nil)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {}
