@@ -258,53 +258,62 @@ extension ClientSession {
 
   /// The answer to this request is awaited in its own form, also when it is an error.
   func handle(_ command: ProtoCommandConsumerStats) {
-    var response = ProtoCommandConsumerStatsResponse()
-    response.requestID = command.requestID
-    var answer = ProtoBaseCommand()
-    answer.type = .consumerStatsResponse
+    let requestID = command.requestID
     guard case .open(let loaded, let name, let consumer, _, _) = consumers[command.consumerID] else {
-      response.errorCode = .consumerNotFound
-      response.errorMessage = "Consumer \(command.consumerID) not found"
-      answer.consumerStatsResponse = response
-      return send(answer)
+      return send(
+        .consumerStats(
+          requestID, failure: BrokerError(.consumerNotFound, "Consumer \(command.consumerID) not found")))
     }
     let consumerName = consumer.name
-    run { [response] in
-      var response = response
-      var answer = ProtoBaseCommand()
-      answer.type = .consumerStatsResponse
+    run {
       let stats = try await loaded.stats(StatsOptions())
       guard let subscription = stats.subscriptions[name],
         let of = subscription.consumers.first(where: { $0.consumerName == consumerName })
       else { throw BrokerError(.consumerNotFound, "Consumer \(consumerName) not found") }
-      response.msgRateOut = of.msgRateOut
-      response.msgThroughputOut = of.msgThroughputOut
-      response.msgRateRedeliver = of.msgRateRedeliver
-      response.consumerName = consumerName
-      response.availablePermits = UInt64(max(0, of.availablePermits))
-      response.unackedMessages = UInt64(max(0, of.unackedMessages))
-      response.blockedConsumerOnUnackedMsgs = of.blockedConsumerOnUnackedMsgs
-      response.address = of.address ?? ""
-      response.connectedSince = of.connectedSince ?? ""
-      response.type = subscription.type ?? ""
-      response.msgRateExpired = subscription.msgRateExpired
-      response.msgBacklog = UInt64(max(0, subscription.msgBacklog))
-      response.messageAckRate = of.messageAckRate
-      answer.consumerStatsResponse = response
-      return answer
+      return (subscription, of)
     } then: { session, result in
       switch result {
-      case .success(let answer): session.send(answer)
-      case .failure(let error):
-        var answer = ProtoBaseCommand()
-        answer.type = .consumerStatsResponse
-        var response = response
-        let error = BrokerError.wrap(error)
-        response.errorCode = error.serverError
-        response.errorMessage = error.message
-        answer.consumerStatsResponse = response
-        session.send(answer)
+      case .success((let subscription, let of)): session.send(.consumerStats(requestID, subscription, of))
+      case .failure(let error): session.send(.consumerStats(requestID, failure: BrokerError.wrap(error)))
       }
     }
+  }
+}
+
+extension ProtoBaseCommand {
+  fileprivate static func consumerStats(
+    _ requestID: UInt64, _ subscription: SubscriptionStats, _ consumer: ConsumerStats
+  ) -> ProtoBaseCommand {
+    var response = ProtoCommandConsumerStatsResponse()
+    response.requestID = requestID
+    response.msgRateOut = consumer.msgRateOut
+    response.msgThroughputOut = consumer.msgThroughputOut
+    response.msgRateRedeliver = consumer.msgRateRedeliver
+    response.consumerName = consumer.consumerName ?? ""
+    response.availablePermits = UInt64(max(0, consumer.availablePermits))
+    response.unackedMessages = UInt64(max(0, consumer.unackedMessages))
+    response.blockedConsumerOnUnackedMsgs = consumer.blockedConsumerOnUnackedMsgs
+    response.address = consumer.address ?? ""
+    response.connectedSince = consumer.connectedSince ?? ""
+    response.type = subscription.type ?? ""
+    response.msgRateExpired = subscription.msgRateExpired
+    response.msgBacklog = UInt64(max(0, subscription.msgBacklog))
+    response.messageAckRate = consumer.messageAckRate
+    return envelope(response)
+  }
+
+  fileprivate static func consumerStats(_ requestID: UInt64, failure: BrokerError) -> ProtoBaseCommand {
+    var response = ProtoCommandConsumerStatsResponse()
+    response.requestID = requestID
+    response.errorCode = failure.serverError
+    response.errorMessage = failure.message
+    return envelope(response)
+  }
+
+  private static func envelope(_ response: ProtoCommandConsumerStatsResponse) -> ProtoBaseCommand {
+    var command = ProtoBaseCommand()
+    command.type = .consumerStatsResponse
+    command.consumerStatsResponse = response
+    return command
   }
 }

@@ -68,7 +68,7 @@ extension Topic {
   func internalStats() async throws -> TopicInternalStats {
     try await onLoop { topic in
       var stats = TopicInternalStats()
-      guard let log: TopicLogStats = topic.log.internalStats else { return stats }
+      let log = topic.log.internalStats
       stats.entriesAddedCounter = log.entriesAddedCounter
       stats.numberOfEntries = log.numberOfEntries
       stats.totalSize = log.totalSize

@@ -32,7 +32,7 @@ extension Topic {
     return try await onLoop { _ in
       do {
         return try subscription.addConsumer(spec.options, type: spec.type, sink: sink)
-      } catch {
+      } catch let error as SubscriptionError {
         throw BrokerError(error)
       }
     }
@@ -101,8 +101,12 @@ extension Topic {
         case (let ledger, let entry): start = .at(Position(ledgerID: ledger, entryID: max(0, entry)))
         }
       }
-      let cursor = topic.log.makeNonDurableCursor(name: spec.subscription, start: start)
-      let subscription = topic.makeSubscription(spec.subscription, cursor, properties: spec.properties)
+      let subscription = Subscription.makeNonDurable(
+        topic: topic.name.description, name: spec.subscription, log: topic.log, start: start,
+        partitionIndex: topic.name.partition ?? -1, configuration: topic.subscriptionLimits(),
+        properties: spec.properties, wallClockMs: { WallClock.nowMs() }, logger: topic.logger)
+      topic.subscriptions[spec.subscription] = subscription
+      if topic.isTerminated { subscription.topicTerminated() }
       subscription.onLastConsumerLeft = { [weak topic] subscription in topic?.removeReader(subscription) }
       return subscription
     }
@@ -150,34 +154,40 @@ extension Topic {
   private func open(
     _ name: String, initial: InitialPosition, properties: [String: String], isReplicated: Bool
   ) async throws -> Subscription {
-    let result: Result<TopicCursor, any Error>
+    let limits = try await onLoop { $0.subscriptionLimits() }
+    let result: Result<Subscription, any Error>
     do {
-      let cursor = try await log.openCursor(
-        name, initial: initial, properties: isReplicated ? [Subscription.replicatedProperty: 1] : [:])
-      result = .success(cursor)
+      let subscription = try await Subscription.open(
+        topic: self.name.description, name: name, log: log, initial: initial,
+        partitionIndex: self.name.partition ?? -1, configuration: limits, properties: properties,
+        isReplicated: isReplicated ? true : nil, wallClockMs: { WallClock.nowMs() }, logger: logger)
+      result = .success(subscription)
     } catch {
       result = .failure(BrokerError(.persistence, "Subscription \(name) could not be opened: \(error)"))
     }
     return try await onLoop { topic in
       topic.openingSubscriptions[name] = nil
-      let cursor = try result.get()
-      try topic.requireOpen()
-      return topic.makeSubscription(name, cursor, properties: properties)
+      let subscription = try result.get()
+      guard topic.state != .closed else {
+        subscription.close(.topicClosed)
+        throw BrokerError.notReady("Topic \(topic.name) is being unloaded: look it up again")
+      }
+      topic.subscriptions[name] = subscription
+      if topic.isTerminated { subscription.topicTerminated() }
+      return subscription
     }
   }
 
-  /// Makes a subscription over an open cursor. On the loop.
-  @discardableResult
-  func makeSubscription(_ name: String, _ cursor: TopicCursor, properties: [String: String]) -> Subscription {
+  /// Makes the subscription of a cursor that was found in the log. On the loop.
+  func restoreSubscription(_ name: String, _ cursor: TopicCursor) {
     eventLoop.assertInEventLoop()
     let subscription = Subscription(
       topic: self.name.description, name: name, log: log, cursor: cursor, partitionIndex: self.name.partition ?? -1,
-      configuration: subscriptionLimits(), properties: properties,
+      configuration: subscriptionLimits(), properties: SubscriptionProperties.decode(cursor.attachment ?? []),
       isReplicated: cursor.properties[Subscription.replicatedProperty] == 1, wallClockMs: { WallClock.nowMs() },
       logger: logger)
     subscriptions[name] = subscription
     if isTerminated { subscription.topicTerminated() }
-    return subscription
   }
 
   private func requireSubscriptionName(_ name: String) throws(BrokerError) {

@@ -59,7 +59,7 @@ struct TopicLoader: Sendable {
         name: name, log: log, progressCursor: cursor, progress: progress, progressPosition: position,
         policies: policies, topicEpoch: epoch, configuration: configuration, schemas: schemas,
         createdAtMs: WallClock.nowMs(), logger: logger)
-      topic.isTerminated = (log.internalStats as TopicLogStats?)?.state == "Terminated"
+      topic.isTerminated = log.internalStats.state == "Terminated"
       topic.metadata = metadata
       return topic
     }.get()
@@ -111,7 +111,7 @@ struct TopicLoader: Sendable {
           }
           continue
         }
-        topic.makeSubscription(name, cursor, properties: [:])
+        topic.restoreSubscription(name, cursor)
       }
     }
   }
