@@ -36,6 +36,7 @@ extension TopicLog {
 
   private func takeOver() async throws {
     recordRounds = SerialRounds(executor: executor) { [weak self] in try await self?.putRecord() }
+    trimRounds = SerialRounds(executor: executor) { [weak self] in try await self?.trimNow() }
     let record = try await claim()
     let wasClean = record.ledgers.allSatisfy { $0.closedAtMs > 0 }
     try await recoverChain(record)

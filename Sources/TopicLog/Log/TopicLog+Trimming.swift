@@ -8,16 +8,16 @@ extension TopicLog {
     try await executor.run {
       try requireOpen()
       checkRollover()
-      try await trimNow()
+      try await trimRounds?.request()
     }
   }
 
   /// Trims in the background if there is something to trim.
   func trimSoon() {
-    guard endReason == nil, !isClosing, !isTrimming, !trimmable().isEmpty else { return }
+    guard endReason == nil, !isClosing, !trimmable().isEmpty else { return }
     executor.start {
       do {
-        try await self.trimNow()
+        try await self.trimRounds?.request()
       } catch {
         self.logger.warning("cannot trim yet", metadata: ["topic": "\(self.name)", "error": "\(error)"])
       }
@@ -32,10 +32,9 @@ extension TopicLog {
       acknowledged: acknowledged, floor: trimFloor, retention: configuration.retention, nowMs: wallClockMs())
   }
 
-  private func trimNow() async throws {
-    guard !isTrimming else { return }
-    isTrimming = true
-    defer { isTrimming = false }
+  /// One round of trimming.
+  func trimNow() async throws {
+    guard endReason == nil, !isClosing else { return }
     let ids = trimmable()
     if !ids.isEmpty {
       chain.trim(ids)

@@ -106,7 +106,7 @@ public final class TopicLog: @unchecked Sendable {
   var isEvictionScheduled = false
   /// While positive, the log is not trimmed.
   var trimHolds = 0
-  var isTrimming = false
+  var trimRounds: SerialRounds?
 
   // Cursors.
   /// The cursors by name, non-durable ones included.

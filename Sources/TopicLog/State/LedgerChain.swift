@@ -166,8 +166,9 @@ struct LedgerChain: Sendable {
     var index = 0
     if let floor = floorIndex(position.ledgerID) {
       index = floor + 1
-      if segments[floor].ledgerID == position.ledgerID, position.entryID < segments[floor].entries {
-        return Position(ledgerID: position.ledgerID, entryID: max(0, position.entryID))
+      let entry = max(0, position.entryID)
+      if segments[floor].ledgerID == position.ledgerID, entry < segments[floor].entries {
+        return Position(ledgerID: position.ledgerID, entryID: entry)
       }
     }
     while index < segments.count {
