@@ -145,7 +145,7 @@ let package = Package(
     tests("MetadataStore", [nio, logging]),
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
-    tests("Bookie", ["BookieWire", "MetadataStore", nio, nioPosix, logging]),
+    tests("Bookie", ["BookieWire", "MetadataStore", nio, nioPosix, concurrencyHelpers, logging]),
     tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests("TopicLog", ["Ledgers", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests(
