@@ -17,6 +17,8 @@ let ordered: Target.Dependency = .product(name: "OrderedCollections", package: "
 let atomics: Target.Dependency = .product(name: "Atomics", package: "swift-atomics")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -114,8 +116,8 @@ let package = Package(
     floor(
       "Admin",
       [
-        "GeoReplication", "Broker", "MetadataStore", "Transport", "PulsarWire", nio, nioPosix, concurrencyHelpers,
-        logging, hummingbird,
+        "GeoReplication", "Broker", "TopicLog", "MetadataStore", "Transport", "PulsarWire", "Compression", nio, nioPosix,
+        nioHTTP1, concurrencyHelpers, logging, hummingbird, hummingbirdCore,
       ]),
 
     // Floor 8
@@ -160,7 +162,9 @@ let package = Package(
       [
         "Broker", "PulsarClient", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", nio, nioPosix, logging,
       ]),
-    tests("Admin", ["Broker", "GeoReplication", nio, nioPosix, logging]),
+    tests(
+      "Admin",
+      ["Broker", "GeoReplication", "TopicLog", "MetadataStore", "Transport", nio, nioPosix, concurrencyHelpers, logging]),
     tests("Mesh", ["PulsarClient", "Admin", nio, nioPosix, logging]),
   ]
 )

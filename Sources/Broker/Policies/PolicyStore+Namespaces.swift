@@ -24,9 +24,9 @@ extension PolicyStore {
       policies.replicationClusters = unique(policies.replicationClusters)
       try validateReplication(policies, of: namespace)
     }
-    try policies.persistence?.validate()
-    if let retention = policies.retentionPolicies { try retention.validate() }
-    try policies.autoTopicCreationOverride?.validate()
+    try policies.persistence?.check()
+    if let retention = policies.retentionPolicies { try retention.check() }
+    try policies.autoTopicCreationOverride?.check()
     let bundles = policies.bundles?.numBundles ?? 0
     if bundles <= 0 {
       policies.bundles = BundlesData(count: Self.defaultNumberOfNamespaceBundles)

@@ -198,7 +198,7 @@ public struct PersistencePolicies: Codable, Hashable, Sendable {
   }
 
   /// Refuses quorums that cannot be served: they must satisfy ensemble >= write quorum >= ack quorum > 0.
-  func validate() throws(PolicyError) {
+  public func check() throws(PolicyError) {
     guard bookkeeperEnsemble >= bookkeeperWriteQuorum, bookkeeperWriteQuorum >= bookkeeperAckQuorum,
       bookkeeperAckQuorum > 0
     else {
@@ -224,7 +224,7 @@ public struct RetentionPolicies: Codable, Hashable, Sendable {
   }
 
   /// Both limits are set or neither: Pulsar refuses one that is zero beside one that is not.
-  func validate() throws(PolicyError) {
+  public func check() throws(PolicyError) {
     guard retentionTimeInMinutes >= -1, retentionSizeInMB >= -1,
       (retentionTimeInMinutes == 0) == (retentionSizeInMB == 0)
     else {
@@ -252,7 +252,7 @@ public struct AutoTopicCreationOverride: Codable, Hashable, Sendable {
   }
 
   /// Refuses unknown types and partition counts that do not fit the type.
-  func validate() throws(PolicyError) {
+  public func check() throws(PolicyError) {
     guard allowAutoTopicCreation else { return }
     switch topicType {
     case "partitioned":
@@ -318,6 +318,18 @@ public struct InactiveTopicPolicies: Codable, Hashable, Sendable {
     self.inactiveTopicDeleteMode = inactiveTopicDeleteMode
     self.maxInactiveDurationSeconds = maxInactiveDurationSeconds
     self.deleteWhileInactive = deleteWhileInactive
+  }
+
+  /// Refuses unknown modes and durations that are not positive.
+  public func check() throws(PolicyError) {
+    let modes = ["delete_when_no_subscriptions", "delete_when_subscriptions_caught_up"]
+    if let mode = inactiveTopicDeleteMode, !modes.contains(mode) {
+      throw PolicyError(
+        .badRequest, "Unknown inactiveTopicDeleteMode \"\(mode)\": expected \(modes.joined(separator: " or "))")
+    }
+    guard maxInactiveDurationSeconds > 0 || !deleteWhileInactive else {
+      throw PolicyError(.preconditionFailed, "maxInactiveDurationSeconds must be above 0")
+    }
   }
 }
 
