@@ -17,7 +17,8 @@ struct NamespaceRoutes {
     }
     routes.get(one) { request in try .json(await policies.policies(for: try request.namespace)) }
     routes.put(one) { request in
-      var body = request.isBodyEmpty ? NamespacePolicies() : try request.json(NamespacePolicies.self, "namespace policies")
+      var body =
+        request.isBodyEmpty ? NamespacePolicies() : try request.json(NamespacePolicies.self, "namespace policies")
       if let bundles = try request.queryNumber("bundles"), bundles > 0 {
         guard bundles <= 65_536 else {
           throw PolicyError(.badRequest, "Invalid number of bundles \(bundles): between 1 and 65536 are possible")
@@ -153,7 +154,8 @@ struct NamespaceRoutes {
     guard type == BacklogQuota.destinationStorage || type == BacklogQuota.messageAge else {
       throw PolicyError(
         .badRequest,
-        "Unknown backlogQuotaType \"\(type)\": expected \(BacklogQuota.destinationStorage) or \(BacklogQuota.messageAge)")
+        "Unknown backlogQuotaType \"\(type)\": expected \(BacklogQuota.destinationStorage) or \(BacklogQuota.messageAge)"
+      )
     }
     return type
   }
