@@ -33,7 +33,7 @@ struct AdminConnection: Sendable {
             if let tls {
               try pipeline.addHandler(
                 TLSHandler(context: tls, serverHostname: url.host) { result in
-                  handshakes?.completeWith(result.map { _ in })
+                  handshakes?.completeWith(result.map { _ in }.mapError { $0 as any Error })
                 })
             }
             try pipeline.addHTTPClientHandlers()

@@ -53,7 +53,8 @@ struct NamespacePolicyEndpoint: Sendable {
   }
 
   /// Refuses negative numbers with 412.
-  static func notNegative<Number: BinaryInteger>(_ what: String) -> @Sendable (Number) throws -> Void {
+  static func notNegative<Number: BinaryInteger & SendableMetatype>(_ what: String) -> @Sendable (Number) throws -> Void
+  {
     { value in
       guard value >= 0 else {
         throw PolicyError(.preconditionFailed, "Invalid value \(value) for \(what): it must not be negative")

@@ -27,7 +27,9 @@ struct TopicPolicyEndpoint: Sendable {
     clear = { $0[keyPath: field] = nil }
   }
 
-  private static func notNegative<Number: BinaryInteger>(_ what: String) -> @Sendable (Number) throws -> Void {
+  private static func notNegative<Number: BinaryInteger & SendableMetatype>(_ what: String)
+    -> @Sendable (Number) throws -> Void
+  {
     NamespacePolicyEndpoint.notNegative(what)
   }
 
