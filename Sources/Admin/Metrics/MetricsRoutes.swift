@@ -7,7 +7,8 @@ struct MetricsRoutes {
   func register(_ routes: inout RouteBuilder) {
     let services = services
     let scrape: RouteBuilder.Handler = { _ in
-      let topics = await services.broker.loadedTopicStats().sorted { $0.topic < $1.topic }
+      let topics = await services.broker.loadedTopicStats(StatsOptions()).sorted { $0.key < $1.key }
+        .map { (topic: $0.key, stats: $0.value) }
       var metrics = TopicMetrics(cluster: services.localCluster)
       metrics.addSums(topics)
       for (topic, stats) in topics { metrics.add(topic, stats) }

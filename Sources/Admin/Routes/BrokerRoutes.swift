@@ -76,7 +76,7 @@ struct BrokerRoutes {
     routes.get("\(AdminRoutes.base)/bookies/racks-info") { _ in try .json([String: String]()) }
     routes.get("\(AdminRoutes.base)/broker-stats/topics") { _ in
       var byNamespace: [String: [String: TopicStats]] = [:]
-      for (topic, stats) in await services.broker.loadedTopicStats() {
+      for (topic, stats) in await services.broker.loadedTopicStats(StatsOptions()) {
         byNamespace[topic.namespace.description, default: [:]][topic.description] = stats
       }
       return try .json(byNamespace)

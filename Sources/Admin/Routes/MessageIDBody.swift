@@ -1,4 +1,5 @@
 import Broker
+import PulsarWire
 import TopicLog
 
 /// A message id as the REST API carries it, and the cursor position that `resetcursor` and `subscription` take.
@@ -26,10 +27,23 @@ struct MessageIDBody: Codable, Equatable {
     properties = try container.decodeIfPresent([String: String].self, forKey: .properties)
   }
 
-  /// The position that is delivered next.
-  var next: Position {
-    let position = Position(ledgerID: ledgerId, entryID: entryId)
-    guard isExcluded == true, position != .earliest, position != .latest, entryId < .max else { return position }
-    return Position(ledgerID: ledgerId, entryID: entryId + 1)
+  init(_ id: MessageIDData) {
+    ledgerId = id.ledgerID
+    entryId = id.entryID
+    partitionIndex = Int(id.partition)
+    if id.batchIndex >= 0 { batchIndex = Int(id.batchIndex) }
+  }
+
+  var position: Position { Position(ledgerID: ledgerId, entryID: entryId) }
+
+  /// Whether it names an end of the topic rather than a message.
+  var isEnd: Bool { position <= .earliest || ledgerId == .max }
+
+  /// Where a new subscription begins.
+  var initialPosition: InitialPosition {
+    if ledgerId == .max { return .latest }
+    if position <= .earliest { return .earliest }
+    guard isExcluded == true, entryId < .max else { return .at(position) }
+    return .at(Position(ledgerID: ledgerId, entryID: entryId + 1))
   }
 }

@@ -24,20 +24,37 @@ struct MessageRoutes {
         throw PolicyError(
           .preconditionFailed, "The position of a message in the backlog is counted from 1, up to 100000")
       }
-      let entry = try await services.broker.peekMessage(
-        Int(index), on: try request.parameter("subscription"), of: topic)
-      return try Self.response(entry)
+      return try Self.response(
+        try await services.broker.peekMessage(Int(index), of: try request.parameter("subscription"), on: topic))
     }
     routes.get("\(one)/ledger/:ledger/entry/:entry") { request in
       let position = Position(ledgerID: try request.number("ledger"), entryID: try request.number("entry"))
-      return try Self.response(try await services.broker.entry(at: position, of: try request.topic(domain)))
+      return try Self.response(try await services.broker.message(at: position, of: try request.topic(domain)))
+    }
+    routes.get("\(one)/examinemessage") { request in
+      let fromLatest: Bool
+      switch request.query["initialPosition"] ?? "latest" {
+      case "latest": fromLatest = true
+      case "earliest": fromLatest = false
+      case let other: throw PolicyError(.badRequest, "\"\(other)\" is neither earliest nor latest (initialPosition)")
+      }
+      let number = try request.queryNumber("messagePosition") ?? 1
+      return try Self.response(
+        try await services.broker.examineMessage(number, fromLatest: fromLatest, of: try request.topic(domain)))
+    }
+    routes.get("\(one)/messageid/:timestamp") { request in
+      let topic = try request.topic(domain)
+      let since = try request.number("timestamp")
+      guard let position = try await services.broker.position(publishedSinceMs: since, in: topic) else {
+        return try .json(MessageIDBody(try await services.broker.lastMessageID(of: topic)))
+      }
+      return try .json(MessageIDBody(position, of: topic))
     }
   }
 
-  static func response(_ stored: StoredEntry) throws -> AdminResponse {
-    let header = try EntryHeader.parse(stored.bytes)
-    let metadata = try MessageMetadata(decoding: header.metadata)
-    var payload = header.payload
+  static func response(_ message: PeekedMessage) throws -> AdminResponse {
+    let metadata = try MessageMetadata(decoding: message.metadata.encoded)
+    var payload = message.payload
     var isCompressed = metadata.compression != .none
     if isCompressed, metadata.encryptionKeys.isEmpty, let codec = metadata.compression.codec {
       payload = try codec.decompress(
@@ -46,14 +63,14 @@ struct MessageRoutes {
     }
     var answer = AdminResponse(status: 200, contentType: "application/octet-stream")
     answer.body = Array(payload.readableBytesView)
-    answer.headers = headers(stored, header, metadata, isCompressed: isCompressed)
+    answer.headers = headers(message, metadata, isCompressed: isCompressed)
     return answer
   }
 
   private static func headers(
-    _ stored: StoredEntry, _ header: EntryHeader, _ metadata: MessageMetadata, isCompressed: Bool
+    _ message: PeekedMessage, _ metadata: MessageMetadata, isCompressed: Bool
   ) -> [(String, String)] {
-    var headers = [("X-Pulsar-Message-ID", stored.position.description)]
+    var headers = [("X-Pulsar-Message-ID", message.position.description)]
     func add(_ name: String, _ value: (some CustomStringConvertible)?) {
       if let value { headers.append(("X-Pulsar-\(name)", value.description)) }
     }
@@ -72,8 +89,8 @@ struct MessageRoutes {
     add("marker-type", metadata.markerType)
     add(
       "Broker-Entry-Metadata-timestamp",
-      header.brokerEntryMetadata?.brokerTimestampMs.flatMap { ISO8601.string(ms: $0) })
-    add("Broker-Entry-Metadata-index", header.brokerEntryMetadata?.index)
+      message.broker?.brokerTimestampMs.flatMap { ISO8601.string(ms: $0) })
+    add("Broker-Entry-Metadata-index", message.broker?.index)
     if metadata.nullValue { add("null-value", "true") }
     if !metadata.encryptionKeys.isEmpty { add("Is-Encrypted", "true") }
     if isCompressed { add("compression", metadata.compression.rawValue) }

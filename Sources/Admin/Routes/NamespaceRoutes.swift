@@ -34,15 +34,15 @@ struct NamespaceRoutes {
     }
     routes.get("\(one)/topics") { request in
       let mode = (request.query["mode"] ?? "PERSISTENT").uppercased()
-      let domain: TopicDomain?
+      let shown: TopicListMode
       switch mode {
-      case "PERSISTENT": domain = .persistent
-      case "NON_PERSISTENT": domain = .nonPersistent
-      case "ALL": domain = nil
+      case "PERSISTENT": shown = .persistent
+      case "NON_PERSISTENT": shown = .nonPersistent
+      case "ALL": shown = .all
       default: throw PolicyError(.badRequest, "Unknown mode \"\(mode)\": expected PERSISTENT, NON_PERSISTENT or ALL")
       }
       let system = try request.flag("includeSystemTopic")
-      let topics = try await Self.topics(in: try request.namespace, domain: domain, services)
+      let topics = try await Self.topics(in: try request.namespace, shown, services)
       return try .json(topics.filter { system || !$0.localName.hasPrefix("__") }.map(\.description))
     }
     routes.get("\(one)/bundles") { request in
@@ -74,7 +74,7 @@ struct NamespaceRoutes {
       let only = request.parameters["subscription"]
       try await Self.forEachTopic(in: try request.namespace, services) { topic in
         for name in try await services.broker.subscriptions(of: topic) where only == nil || only == name {
-          try await services.broker.skipAllMessages(on: name, of: topic)
+          try await services.broker.skipAll(of: name, on: topic)
         }
       }
       return .noContent
@@ -83,7 +83,7 @@ struct NamespaceRoutes {
       let name = try request.parameter("subscription")
       try await Self.forEachTopic(in: try request.namespace, services) { topic in
         if try await services.broker.subscriptions(of: topic).contains(name) {
-          try await services.broker.deleteSubscription(name, of: topic, force: false)
+          try await services.broker.deleteSubscription(name, on: topic, force: false)
         }
       }
       return .noContent
@@ -162,16 +162,16 @@ struct NamespaceRoutes {
 
   /// The topics of a namespace, which must exist.
   static func topics(
-    in namespace: NamespaceName, domain: TopicDomain?, _ services: AdminServices
+    in namespace: NamespaceName, _ mode: TopicListMode, _ services: AdminServices
   ) async throws -> [TopicName] {
     _ = try await services.policies.policies(for: namespace)
-    return try await services.broker.topics(in: namespace, domain: domain)
+    return try await services.broker.listTopics(in: namespace, mode: mode)
   }
 
   private static func forEachTopic(
     in namespace: NamespaceName, _ services: AdminServices, _ body: (TopicName) async throws -> Void
   ) async throws {
-    for topic in try await topics(in: namespace, domain: nil, services) {
+    for topic in try await topics(in: namespace, .all, services) {
       do {
         try await body(topic)
       } catch let error as BrokerError where error.kind == .topicNotFound {
@@ -182,7 +182,7 @@ struct NamespaceRoutes {
 
   /// Deletes a namespace; without `force` only if it has no topics but system topics.
   static func delete(_ namespace: NamespaceName, force: Bool, _ services: AdminServices) async throws {
-    let topics = try await topics(in: namespace, domain: nil, services)
+    let topics = try await topics(in: namespace, .all, services)
     let partitioned = TopicDomain.allCases.flatMap {
       services.policies.partitionedTopics(in: namespace, domain: $0)
     }
@@ -192,21 +192,7 @@ struct NamespaceRoutes {
     // From here on nothing creates topics in it again.
     try await services.policies.updateNamespace(namespace) { $0.deleted = true }
     do {
-      for topic in topics {
-        do {
-          try await services.broker.deleteTopic(topic, force: true)
-        } catch let error as BrokerError where error.kind == .topicNotFound {
-          // Deleted since it was listed.
-        }
-      }
-      for topic in partitioned {
-        do {
-          try await services.broker.deletePartitionedTopic(topic, force: true)
-        } catch let error as BrokerError where error.kind == .topicNotFound {
-          // Only its record was left.
-          try await services.policies.removePartitionedTopic(topic)
-        }
-      }
+      try await services.broker.deleteTopics(in: namespace, force: true)
       try await services.policies.deleteNamespace(namespace)
     } catch {
       _ = try? await services.policies.updateNamespace(namespace) { $0.deleted = false }

@@ -52,32 +52,28 @@ struct SchemaRoutes {
     }
     routes.get("\(one)/schemas") { request in
       let topic = try request.topic(.persistent).partitionedTopic
-      let records = try await services.broker.schemas(of: topic)
+      let records = try await services.broker.schemaVersions(of: topic)
       return try .json(Answers(getSchemaResponses: try records.map { try Self.answer($0, topic) }))
     }
     routes.post("\(one)/schema") { request in
       let topic = try request.topic(.persistent).partitionedTopic
-      let version = try await services.broker.putSchema(try Self.definition(request), of: topic)
-      return try .json(NestedVersion(version: Version(version: version)))
+      let record = try await services.broker.postSchema(try Self.definition(request), to: topic)
+      return try .json(NestedVersion(version: Version(version: record.version)))
     }
     routes.delete("\(one)/schema") { request in
       let topic = try request.topic(.persistent).partitionedTopic
-      return try .json(Version(version: try await services.broker.deleteSchema(of: topic)))
+      let force = try request.flag("force")
+      return try .json(Version(version: try await services.broker.deleteSchema(of: topic, force: force) ?? -1))
     }
     routes.post("\(one)/compatibility") { request in
       let topic = try request.topic(.persistent).partitionedTopic
-      let isCompatible = try await services.broker.isCompatible(try Self.definition(request), with: topic)
-      let own = services.policies.cachedTopicPolicies(for: topic)?.schemaCompatibilityStrategy
-      let strategy = own ?? services.policies.cachedPolicies(for: topic.namespace)?.schemaCompatibilityStrategy
-      return try .json(
-        Compatibility(
-          compatibility: isCompatible,
-          schemaCompatibilityStrategy: (strategy.flatMap { $0 == .undefined ? nil : $0 } ?? .full).rawValue))
+      let (reason, strategy) = try await services.broker.schemaObjection(to: try Self.definition(request), of: topic)
+      return try .json(Compatibility(compatibility: reason == nil, schemaCompatibilityStrategy: strategy.rawValue))
     }
     routes.post("\(one)/version") { request in
       let topic = try request.topic(.persistent).partitionedTopic
       let wanted = try Self.definition(request)
-      let records = try await services.broker.schemas(of: topic)
+      let records = try await services.broker.schemaVersions(of: topic)
       guard let found = records.last(where: { $0.schema.type == wanted.type && $0.schema.data == wanted.data }) else {
         throw PolicyError(.notFound, "No version of the schema of \(topic) is like this")
       }
@@ -85,7 +81,7 @@ struct SchemaRoutes {
     }
     routes.get("\(one)/metadata") { request in
       let topic = try request.topic(.persistent).partitionedTopic
-      let records = try await services.broker.schemas(of: topic)
+      let records = try await services.broker.schemaVersions(of: topic)
       guard let last = records.last else { throw Self.missing(topic) }
       return try .json(Version(version: last.version))
     }
@@ -95,8 +91,8 @@ struct SchemaRoutes {
     PolicyError(.notFound, "Schema not found: \(topic) has none, or not this version")
   }
 
-  private static func answer(_ record: SchemaRecord?, _ topic: TopicName) throws -> Answer {
-    guard let record, !record.isDeleted else { throw missing(topic) }
+  private static func answer(_ record: SchemaRecord, _ topic: TopicName) throws -> Answer {
+    guard !record.isDeleted else { throw missing(topic) }
     return Answer(
       version: record.version, type: name(of: record.schema.type), timestamp: record.timestampMs,
       data: String(decoding: record.schema.data, as: UTF8.self), properties: record.schema.properties)

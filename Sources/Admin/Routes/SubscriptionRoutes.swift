@@ -23,15 +23,14 @@ struct SubscriptionRoutes {
       let topic = try request.topic(domain)
       let name = try request.parameter("subscription")
       let start = request.isBodyEmpty ? nil : try request.json(MessageIDBody.self, "message id")
-      if let parts = try await services.policies.partitions(of: topic), parts.partitions > 0 {
-        for part in try await services.parts(of: topic) { try await Self.ensure(part, services) }
-      }
+      let isReplicated = try request.flag("replicated")
       var created = false
       var conflict: BrokerError?
       for part in try await services.parts(of: topic) {
         do {
           try await services.broker.createSubscription(
-            name, of: part, at: start?.next ?? .latest, properties: start?.properties ?? [:])
+            name, on: part, at: start?.initialPosition ?? .latest, isReplicated: isReplicated,
+            properties: start?.properties ?? [:])
           created = true
         } catch let error as BrokerError where error.kind == .conflict {
           conflict = error
@@ -44,20 +43,12 @@ struct SubscriptionRoutes {
       let force = try request.flag("force")
       let name = try request.parameter("subscription")
       try await services.forEachPart(having: name, of: try request.topic(domain)) { part in
-        try await services.broker.deleteSubscription(name, of: part, force: force)
+        try await services.broker.deleteSubscription(name, on: part, force: force)
       }
       return .noContent
     }
     registerPositions(&routes, topic, one)
     registerProperties(&routes, one)
-  }
-
-  private static func ensure(_ part: TopicName, _ services: AdminServices) async throws {
-    do {
-      try await services.broker.createTopic(part, properties: [:])
-    } catch let error as BrokerError where error.kind == .conflict {
-      // It is there.
-    }
   }
 
   private func registerPositions(_ routes: inout RouteBuilder, _ topic: String, _ one: String) {
@@ -67,12 +58,12 @@ struct SubscriptionRoutes {
       let name = try request.parameter("subscription")
       let body = try request.json(MessageIDBody.self, "message id")
       let topic = try request.topic(domain)
-      let isEnd = body.next == .earliest || body.next == .latest
-      if !isEnd, try await services.policies.partitions(of: topic) != nil {
+      if !body.isEnd, try await services.policies.partitions(of: topic) != nil {
         throw AdminFailure(405, "A position belongs to one partition: name it, or reset by time")
       }
       try await services.forEachPart(having: name, of: topic) { part in
-        try await services.broker.resetCursor(name, of: part, to: body.next)
+        try await services.broker.resetCursor(
+          name, on: part, to: body.position, isExcluded: !body.isEnd && body.isExcluded == true)
       }
       return .noContent
     }
@@ -80,7 +71,7 @@ struct SubscriptionRoutes {
       let name = try request.parameter("subscription")
       let timestamp = try request.number("timestamp")
       try await services.forEachPart(having: name, of: try request.topic(domain)) { part in
-        try await services.broker.resetCursor(name, of: part, toTimestampMs: timestamp)
+        try await services.broker.resetCursor(name, on: part, toTimestampMs: timestamp)
       }
       return .noContent
     }
@@ -92,13 +83,13 @@ struct SubscriptionRoutes {
       if try await services.policies.partitions(of: topic) != nil {
         throw AdminFailure(405, "Skip messages on a partitioned topic is not allowed: name a partition")
       }
-      try await services.broker.skipMessages(Int(count), on: name, of: topic)
+      try await services.broker.skip(Int(clamping: count), of: name, on: topic)
       return .noContent
     }
     routes.post("\(one)/skip_all") { request in
       let name = try request.parameter("subscription")
       try await services.forEachPart(having: name, of: try request.topic(domain)) { part in
-        try await services.broker.skipAllMessages(on: name, of: part)
+        try await services.broker.skipAll(of: name, on: part)
       }
       return .noContent
     }
@@ -106,16 +97,14 @@ struct SubscriptionRoutes {
       let name = try request.parameter("subscription")
       let seconds = try Self.age(request)
       try await services.forEachPart(having: name, of: try request.topic(domain)) { part in
-        try await services.broker.expireMessages(olderThanSeconds: seconds, on: name, of: part)
+        try await services.broker.expireMessages(olderThanSeconds: seconds, of: name, on: part)
       }
       return .noContent
     }
     routes.post("\(topic)/all_subscription/expireMessages/:seconds") { request in
       let seconds = try Self.age(request)
       try await services.forEachPart(of: try request.topic(domain)) { part in
-        for name in try await services.broker.subscriptions(of: part) {
-          try await services.broker.expireMessages(olderThanSeconds: seconds, on: name, of: part)
-        }
+        try await services.broker.expireMessages(olderThanSeconds: seconds, of: nil, on: part)
       }
       return .noContent
     }
@@ -136,7 +125,7 @@ struct SubscriptionRoutes {
       let name = try request.parameter("subscription")
       var properties: [String: String] = [:]
       try await services.forEachPart(of: try request.topic(domain)) { part in
-        let stats = try await services.broker.stats(of: part, options: StatsOptions())
+        let stats = try await services.broker.topicStats(part, StatsOptions())
         guard let subscription = stats.subscriptions[name] else {
           throw PolicyError(.notFound, "Subscription not found: \(name)")
         }
@@ -148,7 +137,7 @@ struct SubscriptionRoutes {
       let name = try request.parameter("subscription")
       var answer: [String: Bool] = [:]
       try await services.forEachPart(of: try request.topic(domain)) { part in
-        let stats = try await services.broker.stats(of: part, options: StatsOptions())
+        let stats = try await services.broker.topicStats(part, StatsOptions())
         guard let subscription = stats.subscriptions[name] else {
           throw PolicyError(.notFound, "Subscription not found: \(name)")
         }

@@ -13,7 +13,8 @@ struct TopicRoutes {
     let one = "\(namespace)/:topic"
 
     routes.get(namespace) { request in
-      let topics = try await NamespaceRoutes.topics(in: try request.namespace, domain: domain, services)
+      let topics = try await NamespaceRoutes.topics(
+        in: try request.namespace, domain == .persistent ? .persistent : .nonPersistent, services)
       let system = try request.flag("includeSystemTopic", default: true)
       return try .json(topics.filter { system || !$0.localName.hasPrefix("__") }.map(\.description))
     }
@@ -62,7 +63,7 @@ struct TopicRoutes {
     routes.delete("\(one)/truncate") { request in
       try await services.forEachPart(of: try request.topic(domain)) { part in
         for name in try await services.broker.subscriptions(of: part) {
-          try await services.broker.skipAllMessages(on: name, of: part)
+          try await services.broker.skipAll(of: name, on: part)
         }
         try await services.broker.trimTopic(part)
       }
@@ -80,8 +81,9 @@ struct TopicRoutes {
     routes.get("\(one)/partitions") { request in
       let topic = try request.topic(domain)
       let create = try request.flag("checkAllowAutoCreation")
-      return try .json(
-        PartitionsAnswer(try await services.broker.partitionMetadata(of: topic, autoCreate: create)))
+      let count = try await services.broker.partitions(of: topic, allowAutoCreation: create)
+      let metadata = count > 0 ? try await services.policies.partitions(of: topic) : nil
+      return try .json(PartitionsAnswer(metadata ?? PartitionedTopicMetadata(partitions: count)))
     }
     routes.put("\(one)/partitions") { request in
       let topic = try request.topic(domain)
@@ -97,7 +99,7 @@ struct TopicRoutes {
       let wanted = try PartitionsBody(request)
       let topic = try request.topic(domain)
       _ = try await services.partitionedTopic(topic)
-      try await services.broker.updatePartitions(of: topic, to: wanted.partitions)
+      try await services.broker.updatePartitions(topic, to: wanted.partitions)
       return .noContent
     }
     routes.delete("\(one)/partitions") { request in
@@ -109,13 +111,7 @@ struct TopicRoutes {
     routes.post("\(one)/createMissedPartitions") { request in
       let topic = try request.topic(domain)
       _ = try await services.partitionedTopic(topic)
-      for part in try await services.parts(of: topic) {
-        do {
-          try await services.broker.createTopic(part, properties: [:])
-        } catch let error as BrokerError where error.kind == .conflict {
-          // It was not missed.
-        }
-      }
+      try await services.broker.createMissingPartitions(of: topic)
       return .noContent
     }
   }

@@ -14,7 +14,7 @@ struct TopicStatsRoutes {
     routes.get("\(one)/stats") { request in
       let topic = try request.topic(domain)
       try await Self.refusePartitioned(topic, "partitioned-stats", services)
-      return try .json(await services.broker.stats(of: topic, options: try Self.options(request)))
+      return try .json(await services.broker.topicStats(topic, try Self.options(request)))
     }
     routes.get("\(one)/partitioned-stats") { request in
       let topic = try request.topic(domain)
@@ -22,7 +22,7 @@ struct TopicStatsRoutes {
       let options = try Self.options(request)
       var stats: [String: TopicStats] = [:]
       try await services.forEachPart(of: topic) { part in
-        stats[part.description] = try await services.broker.stats(of: part, options: options)
+        stats[part.description] = try await services.broker.topicStats(part, options)
       }
       return try .json(
         PartitionedTopicStats(
@@ -31,26 +31,30 @@ struct TopicStatsRoutes {
     routes.get("\(one)/internalStats") { request in
       let topic = try request.topic(domain)
       try await Self.refusePartitioned(topic, "partitioned-internalStats", services)
-      return try .json(await services.broker.internalStats(of: topic))
+      return try .json(await services.broker.topicInternalStats(topic))
     }
     routes.get("\(one)/partitioned-internalStats") { request in
       let topic = try request.topic(domain)
       let metadata = try await services.partitionedTopic(topic)
       var stats: [String: TopicInternalStats] = [:]
       try await services.forEachPart(of: topic) { part in
-        stats[part.description] = try await services.broker.internalStats(of: part)
+        stats[part.description] = try await services.broker.topicInternalStats(part)
       }
       return try .json(PartitionedTopicInternalStats(metadata: metadata, partitions: stats))
     }
     routes.get("\(one)/internal-info") { request in
       let topic = try request.topic(domain)
       try await Self.refusePartitioned(topic, "partitioned-internalStats", services)
-      return try .json(InternalInfo(try await services.broker.internalStats(of: topic)))
+      return try .json(InternalInfo(try await services.broker.topicInternalStats(topic)))
     }
     routes.get("\(one)/lastMessageId") { request in
       let topic = try request.topic(domain)
       try await Self.refusePartitioned(topic, "lastMessageId of a partition", services)
-      return try .json(MessageIDBody(try await services.broker.lastMessageID(of: topic), of: topic))
+      return try .json(MessageIDBody(try await services.broker.lastMessageID(of: topic)))
+    }
+    routes.put("\(one)/backlogSize") { request in
+      let from = try request.json(MessageIDBody.self, "message id")
+      return try .json(await services.broker.backlogSize(of: try request.topic(domain), from: from.position))
     }
   }
 

@@ -1,86 +1,86 @@
 import Broker
-import NIOCore
+import PulsarWire
 import TopicLog
 
 /// What the admin API asks of a broker. `Broker` is one; tests have a small one in memory.
 ///
-/// Names of partitions are topics of their own here: the API itself spreads a call on a partitioned topic over its
-/// partitions. Refusals are `BrokerError`s.
+/// The API itself spreads a call on a partitioned topic over its partitions. Refusals are `BrokerError`s.
 public protocol BrokerAdministration: Sendable {
   /// Creates a topic that is not partitioned; `conflict` if it exists.
-  func createTopic(_ topic: TopicName, properties: [String: String]) async throws
+  func createTopic(_ name: TopicName, properties: [String: String]) async throws
   /// Creates a partitioned topic; `conflict` if a topic of the name exists.
-  func createPartitionedTopic(_ topic: TopicName, partitions: Int, properties: [String: String]) async throws
-  /// Adds partitions; `conflict` if there would be fewer.
-  func updatePartitions(of topic: TopicName, to partitions: Int) async throws
-  /// Partitions of a topic, 0 for one that is not partitioned; creates it as the policies say if `autoCreate`; `topicNotFound`.
-  func partitionMetadata(of topic: TopicName, autoCreate: Bool) async throws -> PartitionedTopicMetadata
-  /// The topics of a namespace and domain (nil: both), partitions one by one, in order.
-  func topics(in namespace: NamespaceName, domain: TopicDomain?) async throws -> [TopicName]
-  /// Deletes a topic or one partition; without `force` only if nobody is connected.
-  func deleteTopic(_ topic: TopicName, force: Bool) async throws
+  func createPartitionedTopic(_ name: TopicName, partitions: Int, properties: [String: String]) async throws
+  /// Adds partitions; refuses to take any away.
+  func updatePartitions(_ name: TopicName, to partitions: Int) async throws
+  /// Makes the partitions that do not exist.
+  func createMissingPartitions(of name: TopicName) async throws
+  /// Partitions of a topic, 0 for one that is not partitioned; `topicNotFound`.
+  func partitions(of name: TopicName, allowAutoCreation: Bool) async throws -> Int
+  /// The topics of a namespace, partitions one by one, in order.
+  func listTopics(in namespace: NamespaceName, mode: TopicListMode) async throws -> [TopicName]
+  /// Deletes a topic or one partition; without `force` only if nobody uses it.
+  func deleteTopic(_ name: TopicName, force: Bool) async throws
   /// Deletes a partitioned topic with its partitions.
-  func deletePartitionedTopic(_ topic: TopicName, force: Bool) async throws
+  func deletePartitionedTopic(_ name: TopicName, force: Bool) async throws
+  /// Deletes everything in a namespace but its own record.
+  func deleteTopics(in namespace: NamespaceName, force: Bool) async throws
   /// Closes a topic; it is loaded again when it is used.
-  func unloadTopic(_ topic: TopicName) async throws
+  func unloadTopic(_ name: TopicName) async throws
   /// Ends a topic: nothing more can be published; returns its last position.
-  func terminateTopic(_ topic: TopicName) async throws -> Position
+  func terminateTopic(_ name: TopicName) async throws -> Position
   /// Removes what all subscriptions have passed, at once.
-  func trimTopic(_ topic: TopicName) async throws
+  func trimTopic(_ name: TopicName) async throws
   /// Figures of a topic.
-  func stats(of topic: TopicName, options: StatsOptions) async throws -> TopicStats
+  func topicStats(_ name: TopicName, _ options: StatsOptions) async throws -> TopicStats
   /// Storage of a topic.
-  func internalStats(of topic: TopicName) async throws -> TopicInternalStats
+  func topicInternalStats(_ name: TopicName) async throws -> TopicInternalStats
   /// Figures of every loaded topic; for metrics.
-  func loadedTopicStats() async -> [(topic: TopicName, stats: TopicStats)]
+  func loadedTopicStats(_ options: StatsOptions) async -> [TopicName: TopicStats]
   /// Names of subscriptions.
-  func subscriptions(of topic: TopicName) async throws -> [String]
-  /// Creates a subscription whose next message is at or after `position`; `conflict` if it exists.
+  func subscriptions(of name: TopicName) async throws -> [String]
+  /// Creates a subscription; `conflict` if it exists.
   func createSubscription(
-    _ name: String, of topic: TopicName, at position: Position, properties: [String: String]
+    _ subscription: String, on name: TopicName, at initial: InitialPosition, isReplicated: Bool,
+    properties: [String: String]
   ) async throws
-  /// Deletes a subscription; without `force` only if no consumer is connected (`preconditionFailed`).
-  func deleteSubscription(_ name: String, of topic: TopicName, force: Bool) async throws
-  /// Sets a subscription back (or forth) to the first message published at or after a time, in ms since 1970.
-  func resetCursor(_ name: String, of topic: TopicName, toTimestampMs: Int64) async throws
-  /// Sets a subscription to a position, which is delivered next.
-  func resetCursor(_ name: String, of topic: TopicName, to position: Position) async throws
-  /// Skips the next `count` entries of a subscription.
-  func skipMessages(_ count: Int, on name: String, of topic: TopicName) async throws
+  /// Deletes a subscription; without `force` only if no consumer is connected.
+  func deleteSubscription(_ subscription: String, on name: TopicName, force: Bool) async throws
+  /// Makes the first message published at or after a time (ms since 1970) the next one.
+  func resetCursor(_ subscription: String, on name: TopicName, toTimestampMs ms: Int64) async throws
+  /// Makes a position, or with `isExcluded` the one behind it, the next one.
+  func resetCursor(_ subscription: String, on name: TopicName, to position: Position, isExcluded: Bool) async throws
+  /// Skips the next `count` entries.
+  func skip(_ count: Int, of subscription: String, on name: TopicName) async throws
   /// Skips everything.
-  func skipAllMessages(on name: String, of topic: TopicName) async throws
-  /// Skips what is older than `seconds`.
-  func expireMessages(olderThanSeconds seconds: Int, on name: String, of topic: TopicName) async throws
-  /// The stored entry of the `index`-th message (from 1) that a subscription has not acknowledged.
-  func peekMessage(_ index: Int, on name: String, of topic: TopicName) async throws -> StoredEntry
-  /// The stored entry at a position.
-  func entry(at position: Position, of topic: TopicName) async throws -> StoredEntry
-  /// The last message's position; entry -1 if there is none.
-  func lastMessageID(of topic: TopicName) async throws -> Position
-  /// Where a topic is served; `namespaceNotFound`, `topicNotFound`.
-  func lookup(_ topic: TopicName) async throws -> BrokerAddress
-  /// A version of a topic's schema (nil: the latest); nil if there is none.
-  func schema(of topic: TopicName, version: Int64?) async throws -> SchemaRecord?
+  func skipAll(of subscription: String, on name: TopicName) async throws
+  /// Skips what is older than `seconds`, for one subscription or, if it is nil, for all.
+  func expireMessages(olderThanSeconds seconds: Int, of subscription: String?, on name: TopicName) async throws
+  /// The `number`th entry, from 1, of a subscription's backlog; `messageNotFound`.
+  func peekMessage(_ number: Int, of subscription: String, on name: TopicName) async throws -> PeekedMessage
+  /// The entry at a position; `messageNotFound`.
+  func message(at position: Position, of name: TopicName) async throws -> PeekedMessage
+  /// The `number`th stored entry, from 1, from the oldest or the newest; `messageNotFound`.
+  func examineMessage(_ number: Int, fromLatest: Bool, of name: TopicName) async throws -> PeekedMessage
+  /// The first entry published at or after a time; nil if there is none.
+  func position(publishedSinceMs ms: Int64, in name: TopicName) async throws -> Position?
+  /// The last message's id; entry -1 if there is none.
+  func lastMessageID(of name: TopicName) async throws -> MessageIDData
+  /// Bytes from a position (inclusive) to the end.
+  func backlogSize(of name: TopicName, from position: Position) async throws -> Int64
+  /// Where a topic is served; `namespaceNotFound`.
+  func lookup(_ name: TopicName) async throws -> BrokerAddress
+  /// A version of a topic's schema, nil: the latest; `schemaNotFound`.
+  func schema(of name: TopicName, version: Int64?) async throws -> SchemaRecord
   /// All versions, oldest first.
-  func schemas(of topic: TopicName) async throws -> [SchemaRecord]
-  /// Registers a schema, or finds it; returns its version; `incompatibleSchema`.
-  func putSchema(_ schema: SchemaDefinition, of topic: TopicName) async throws -> Int64
-  /// Deletes all versions; returns the version of the deletion.
-  func deleteSchema(of topic: TopicName) async throws -> Int64
-  /// Whether a schema could be registered.
-  func isCompatible(_ schema: SchemaDefinition, with topic: TopicName) async throws -> Bool
+  func schemaVersions(of name: TopicName) async throws -> [SchemaRecord]
+  /// Registers a schema, or finds it; `incompatibleSchema`.
+  func postSchema(_ schema: SchemaDefinition, to name: TopicName) async throws -> SchemaRecord
+  /// Deletes a topic's schema; returns the version of the mark, if one was made.
+  func deleteSchema(of name: TopicName, force: Bool) async throws -> Int64?
+  /// Why a schema could not be registered (nil: it could), and the strategy in force.
+  func schemaObjection(
+    to schema: SchemaDefinition, of name: TopicName
+  ) async throws -> (reason: String?, strategy: SchemaCompatibilityStrategy)
 }
 
-/// An entry as a topic stores it.
-public struct StoredEntry: Sendable {
-  /// Where it is.
-  public var position: Position
-  /// The stored bytes: broker's part, checksum, metadata and payload.
-  public var bytes: ByteBuffer
-
-  /// An entry of its parts.
-  public init(position: Position, bytes: ByteBuffer) {
-    self.position = position
-    self.bytes = bytes
-  }
-}
+extension Broker: BrokerAdministration {}

@@ -12,6 +12,16 @@ public struct PeekedMessage: Sendable {
   public var metadata: MessageMetadataView
   /// The payload as stored: perhaps compressed, perhaps a batch.
   public var payload: ByteBuffer
+
+  /// A message of its parts.
+  public init(
+    position: Position, broker: BrokerEntryMetadataView?, metadata: MessageMetadataView, payload: ByteBuffer
+  ) {
+    self.position = position
+    self.broker = broker
+    self.metadata = metadata
+    self.payload = payload
+  }
 }
 
 /// What operators do with one topic.
