@@ -14,13 +14,19 @@ final class SessionPort: @unchecked Sendable {
   let connection: UInt64
   private let sessionLoop: any EventLoop
   private let receive: Receiver
+  /// Whether the connection is alive: false only if it did not answer, and it is closed then.
+  let probe: @Sendable () async -> Bool
   private var pending: [PublishReply] = []
   private var isFlushScheduled = false
 
-  init(eventLoop: any EventLoop, sessionLoop: any EventLoop, connection: UInt64, receive: @escaping Receiver) {
+  init(
+    eventLoop: any EventLoop, sessionLoop: any EventLoop, connection: UInt64, probe: @escaping @Sendable () async -> Bool,
+    receive: @escaping Receiver
+  ) {
     self.eventLoop = eventLoop
     self.sessionLoop = sessionLoop
     self.connection = connection
+    self.probe = probe
     self.receive = receive
   }
 

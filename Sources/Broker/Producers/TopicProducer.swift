@@ -7,7 +7,6 @@ import TopicLog
 struct ProducerSpec: Sendable {
   var producerID: UInt64
   var requestID: UInt64
-  /// Empty: the broker chooses one.
   var name: String
   var isNameChosen: Bool
   var epoch: UInt64
@@ -59,7 +58,6 @@ final class TopicProducer: @unchecked Sendable {
 
   let id: ProducerAdmission.ID
   let spec: ProducerSpec
-  let name: String
   let kind: Kind
   let port: SessionPort
   let connectedSinceMs: Int64
@@ -77,10 +75,12 @@ final class TopicProducer: @unchecked Sendable {
   private var completed: UInt64 = 0
   private var deferred: Deque<(after: UInt64, reply: PublishReply)> = []
 
-  init(id: ProducerAdmission.ID, spec: ProducerSpec, name: String, kind: Kind, port: SessionPort, nowMs: Int64) {
+  /// Unique among the topic's producers.
+  var name: String { spec.name }
+
+  init(id: ProducerAdmission.ID, spec: ProducerSpec, kind: Kind, port: SessionPort, nowMs: Int64) {
     self.id = id
     self.spec = spec
-    self.name = name
     self.kind = kind
     self.port = port
     self.connectedSinceMs = nowMs

@@ -170,7 +170,11 @@ extension Broker {
       return
     }
     let topic = try await existingTopic(name)
-    if !force { try await topic.onLoop { try $0.requireUnused() } }
+    // Checked and closed in one: nobody can publish in between.
+    try await topic.onLoop { topic in
+      if !force { try topic.requireUnused() }
+      topic.beginClosing(.subscriptionDeleted)
+    }
     let failure = ErrorBox()
     await directory.remove(name) { loaded in
       guard case .persistent(let topic) = loaded else { return }

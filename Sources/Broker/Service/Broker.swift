@@ -1,3 +1,4 @@
+import Atomics
 import Ledgers
 import Logging
 import MetadataStore
@@ -33,9 +34,11 @@ public final class Broker: Sendable {
     var sessions: [UInt64: ClientSession] = [:]
     var changes: Task<Void, Never>?
     var isStopping = false
+    var producerNamePrefix = ""
   }
 
   private let state = NIOLockedValueBox(State())
+  private let producerNumber = ManagedAtomic<UInt64>(0)
 
   /// A broker that keeps its topics in `ledgers` and what it knows about them in `metadata`. It serves after `start`.
   public init(
@@ -63,6 +66,34 @@ public final class Broker: Sendable {
 
   /// Listens on the configured ports. Throws ``BrokerError`` with the address that could not be had.
   public func start() async throws {
+    // Names that we make up are never used again, also not after a restart: deduplication remembers them.
+    let life = try await metadata.nextSequence("producer-names")
+    state.withLockedValue { $0.producerNamePrefix = "\(configuration.clusterName)-\(life)" }
+    do {
+      try await startListening()
+    } catch {
+      for channel in state.withLockedValue({ [$0.plain, $0.tls] }) { try? await channel?.close().get() }
+      throw error
+    }
+    let changes = policies.changes()
+    let task = Task { [weak self] in
+      for await change in changes { await self?.policyChanged(change) }
+    }
+    state.withLockedValue { $0.changes = task }
+    logger.info(
+      "the broker serves",
+      metadata: [
+        "cluster": "\(configuration.clusterName)", "port": "\(pulsarPort ?? -1)", "tlsPort": "\(pulsarTLSPort ?? -1)",
+      ])
+  }
+
+  /// A name for a producer that brought none.
+  func nextProducerName() -> String {
+    let prefix = state.withLockedValue { $0.producerNamePrefix }
+    return "\(prefix)-\(producerNumber.loadThenWrappingIncrement(ordering: .relaxed))"
+  }
+
+  private func startListening() async throws {
     if let port = configuration.brokerServicePort {
       let channel = try await listen(port: port, tls: nil)
       state.withLockedValue { $0.plain = channel }
@@ -83,16 +114,6 @@ public final class Broker: Sendable {
         $0.tlsContext = context
       }
     }
-    let changes = policies.changes()
-    let task = Task { [weak self] in
-      for await change in changes { await self?.policyChanged(change) }
-    }
-    state.withLockedValue { $0.changes = task }
-    logger.info(
-      "the broker serves",
-      metadata: [
-        "cluster": "\(configuration.clusterName)", "port": "\(pulsarPort ?? -1)", "tlsPort": "\(pulsarTLSPort ?? -1)",
-      ])
   }
 
   private func listen(port: Int, tls: TLSContext?) async throws -> any Channel {
@@ -132,22 +153,32 @@ public final class Broker: Sendable {
     changes?.cancel()
     for channel in channels { try? await channel.close().get() }
     directory.close()
-    await withTaskGroup(of: Void.self) { group in
-      for topic in directory.all {
-        group.addTask { await self.directory.remove(topic.name) { await $0.close() } }
-      }
-      group.addTask {
-        try? await Task.sleep(for: self.configuration.shutdownTimeout)
-      }
-      // Topics one by one; whatever has not closed in time is recovered by who opens it next.
-      var remaining = directory.all.count
-      while remaining > 0, await group.next() != nil { remaining -= 1 }
-      group.cancelAll()
-    }
+    await closeTopics()
     for session in sessions {
       session.eventLoop.execute { session.channel?.close(promise: nil) }
     }
     for session in sessions { try? await session.channel?.closeFuture.get() }
+  }
+
+  /// Closes every topic. What has not closed in time is recovered by who opens it next.
+  private func closeTopics() async {
+    let (ended, end) = AsyncStream.makeStream(of: Void.self)
+    let closing = Task {
+      await withTaskGroup(of: Void.self) { group in
+        for topic in directory.all {
+          group.addTask { await self.directory.remove(topic.name) { await $0.close() } }
+        }
+      }
+      end.finish()
+    }
+    let limit = Task {
+      try await Task.sleep(for: configuration.shutdownTimeout)
+      logger.warning("topics are left to be recovered: they did not close in time")
+      closing.cancel()
+      end.finish()
+    }
+    for await _ in ended {}
+    limit.cancel()
   }
 
   /// The plain port, once the broker has started.

@@ -43,7 +43,8 @@ extension ClientSession {
 
   private func producerSpec(_ command: ProtoCommandProducer) -> ProducerSpec {
     ProducerSpec(
-      producerID: command.producerID, requestID: command.requestID, name: command.producerName,
+      producerID: command.producerID, requestID: command.requestID,
+      name: command.producerName.isEmpty ? broker.nextProducerName() : command.producerName,
       isNameChosen: command.userProvidedProducerName, epoch: command.epoch, accessMode: command.producerAccessMode,
       topicEpoch: command.hasTopicEpoch ? Int64(bitPattern: command.topicEpoch) : nil,
       isEncrypted: command.encrypted, schema: command.hasSchema ? SchemaDefinition(command.schema) : nil,

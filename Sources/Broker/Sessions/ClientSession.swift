@@ -45,6 +45,7 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
   private var isReadingPaused = false
   private var keepAlive: RepeatedTask?
   private var hasReadSinceTick = true
+  private var reads: UInt64 = 0
   private var isPinged = false
   /// Read by topics on their loops.
   private let writable = ManagedAtomic<Bool>(true)
@@ -99,6 +100,7 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     hasReadSinceTick = true
+    reads &+= 1
     do {
       try processor.process(buffer: unwrapInboundIn(data)) { frame in
         if !isClosed { handle(frame) }
@@ -174,14 +176,35 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     write(buffer, flush: true)
   }
 
+  /// Asks the other end for a sign of life. Without one within three seconds the connection is closed.
+  private func isAlive() async -> Bool {
+    let before = try? await eventLoop.submit { () -> UInt64? in
+      guard !self.isClosed else { return nil }
+      var buffer = ByteBuffer()
+      PulsarFrameEncoder.encodePing(into: &buffer)
+      self.write(buffer, flush: true)
+      return self.reads
+    }.get()
+    guard let before else { return false }
+    for _ in 0..<60 {
+      try? await Task.sleep(for: .milliseconds(50))
+      let now = try? await eventLoop.submit { self.isClosed ? nil : self.reads }.get()
+      guard let now else { return false }
+      if now != before { return true }
+    }
+    eventLoop.execute { self.abort("a client of the same producer name connected, and this one does not answer") }
+    return false
+  }
+
   // MARK: Topics
 
   /// The way to the topics on a loop.
   func outbox(for loop: any EventLoop) -> TopicOutbox {
     if let outbox = outboxes[ObjectIdentifier(loop)] { return outbox }
-    let port = SessionPort(eventLoop: loop, sessionLoop: eventLoop, connection: id) { [weak self] replies in
-      self?.receive(replies)
-    }
+    let port = SessionPort(
+      eventLoop: loop, sessionLoop: eventLoop, connection: id,
+      probe: { [weak self] in await self?.isAlive() ?? false },
+      receive: { [weak self] in self?.receive($0) })
     let outbox = TopicOutbox(eventLoop: loop, port: port)
     outboxes[ObjectIdentifier(loop)] = outbox
     return outbox

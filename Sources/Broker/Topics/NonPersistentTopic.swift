@@ -66,9 +66,9 @@ final class NonPersistentTopic: @unchecked Sendable {
     guard !isClosed else { throw BrokerError.notReady("Topic \(name) is being unloaded: look it up again") }
     let id = nextProducerID
     nextProducerID += 1
-    let producerName = spec.name.isEmpty ? "\(configuration.clusterName)-\(port.connection)-\(id)" : spec.name
+    let producerName = spec.name
     let producer = TopicProducer(
-      id: id, spec: spec, name: producerName, kind: .client, port: port, nowMs: WallClock.nowMs())
+      id: id, spec: spec, kind: .client, port: port, nowMs: WallClock.nowMs())
     var grant = ProducerGrant(producer: producer, name: producerName, schemaVersion: schemaVersion)
     let request = ProducerAdmission.Request(
       id: id, name: producerName, mode: ProducerAdmission.AccessMode(spec.accessMode), topicEpoch: spec.topicEpoch,

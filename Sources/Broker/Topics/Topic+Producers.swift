@@ -8,9 +8,7 @@ extension Topic {
     try await requireReadyForProducers()
     let kind = producerKind(spec)
     let schemaVersion = try await registerSchema(of: spec, isReplicator: kind.isReplicator)
-    let grant = try await onLoop { topic in
-      try topic.attach(spec, kind: kind, schemaVersion: schemaVersion, port: port)
-    }
+    let grant = try await attach(spec, kind: kind, schemaVersion: schemaVersion, port: port)
     if let epoch = grant.topicEpoch, grant.isReady, epoch != spec.topicEpoch {
       do {
         try await saveTopicEpoch(epoch)
@@ -25,7 +23,24 @@ extension Topic {
     return grant
   }
 
-  /// A topic that recovers from a failed append is ready again in a moment.
+  /// Attaches the producer. One of the same name on a connection that turns out to be dead makes room for it.
+  private func attach(
+    _ spec: ProducerSpec, kind: TopicProducer.Kind, schemaVersion: [UInt8]?, port: SessionPort
+  ) async throws -> ProducerGrant {
+    do {
+      return try await onLoop { try $0.attachNow(spec, kind: kind, schemaVersion: schemaVersion, port: port) }
+    } catch let error as BrokerError where error.kind == .producerBusy {
+      let rival = try await onLoop { topic in
+        topic.producers.values.first { $0.name == spec.name && $0.port.connection != port.connection }
+      }
+      guard let rival, await !rival.port.probe() else { throw error }
+      return try await onLoop { topic in
+        topic.close(rival, requestID: nil)
+        return try topic.attachNow(spec, kind: kind, schemaVersion: schemaVersion, port: port)
+      }
+    }
+  }
+
   private func requireReadyForProducers() async throws {
     try await onLoop { topic in
       topic.lastUseMs = WallClock.nowMs()
@@ -62,16 +77,15 @@ extension Topic {
     ).versionBytes
   }
 
-  private func attach(
+  private func attachNow(
     _ spec: ProducerSpec, kind: TopicProducer.Kind, schemaVersion: [UInt8]?, port: SessionPort
   ) throws -> ProducerGrant {
     try requireOpen()
     let id = nextProducerID
     nextProducerID += 1
-    let name = spec.name.isEmpty ? "\(localCluster)-\(port.connection)-\(id)" : spec.name
     let producer = TopicProducer(
-      id: id, spec: spec, name: name, kind: kind, port: port, nowMs: WallClock.nowMs())
-    var grant = ProducerGrant(producer: producer, name: name, schemaVersion: schemaVersion)
+      id: id, spec: spec, kind: kind, port: port, nowMs: WallClock.nowMs())
+    var grant = ProducerGrant(producer: producer, name: spec.name, schemaVersion: schemaVersion)
     switch kind {
     case .client:
       try admit(producer, &grant)
@@ -79,11 +93,11 @@ extension Topic {
       try takeOver(producer, key, epoch: epoch)
       grant.resume = stamp(key)
     case .pulsarReplicator(let cluster, _):
-      for old in producers.values where old.kind.isReplicator && old.name == name { disconnect(old) }
+      for old in producers.values where old.kind.isReplicator && old.name == spec.name { disconnect(old) }
       inboundConnected(cluster, producer)
     }
     producers[id] = producer
-    if policies.isDeduplicationEnabled { grant.lastSequenceID = progress.deduplication.lastPersisted(name) }
+    if policies.isDeduplicationEnabled { grant.lastSequenceID = progress.deduplication.lastPersisted(spec.name) }
     return grant
   }
 

@@ -182,7 +182,9 @@ extension Topic {
     try? await metadata?.delete(Self.epochKey(name))
   }
 
-  private func beginClosing(_ reason: ConsumerCloseReason) -> Bool {
+  /// Sends every client away and takes no new one. Returns false if that was done before.
+  @discardableResult
+  func beginClosing(_ reason: ConsumerCloseReason) -> Bool {
     guard state != .closed else { return false }
     state = .closed
     maintenanceTask?.cancel()
