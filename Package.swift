@@ -8,6 +8,7 @@ let strict: [SwiftSetting] =
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let concurrencyHelpers: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -153,8 +154,8 @@ let package = Package(
     tests(
       "Broker",
       [
-        "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "PulsarClient", nio, nioPosix, logging,
-        concurrencyHelpers,
+        "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "PulsarClient", nio, nioPosix, nioEmbedded,
+        logging, concurrencyHelpers,
       ]),
     tests("PulsarClient", ["PulsarWire", nio, nioPosix, logging]),
     tests(
