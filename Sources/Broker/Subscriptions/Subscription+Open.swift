@@ -12,24 +12,36 @@ extension Subscription {
     configuration: SubscriptionConfiguration = SubscriptionConfiguration(), properties: [String: String] = [:],
     isReplicated: Bool? = nil, wallClockMs: @escaping @Sendable () -> Int64, logger: Logger
   ) async throws -> Subscription {
+    let cursor = try await openCursor(
+      name, log: log, initial: initial, properties: properties, isReplicated: isReplicated)
     do {
-      let isNew = try await log.eventLoop.submit { log.cursors[name] == nil }.get()
-      let flag: [String: Int64] = isReplicated == true ? [replicatedProperty: 1] : [:]
-      let cursor = try await log.openCursor(name, initial: initial, properties: flag)
-      if isNew, !properties.isEmpty {
-        // An existing one that was not loaded has an attachment: its properties stay.
-        let place = try await log.eventLoop.submit { (cursor.markDelete, cursor.attachment) }.get()
-        if place.1 == nil {
-          try await cursor.setMarkDelete(place.0, attachment: SubscriptionProperties.encode(properties))
-        }
-      }
       return try await log.eventLoop.submit {
         if let isReplicated { cursor.properties[replicatedProperty] = isReplicated ? 1 : nil }
         return Subscription(
           topic: topic, name: name, log: log, cursor: cursor, partitionIndex: partitionIndex,
-          configuration: configuration, properties: SubscriptionProperties.decode(cursor.attachment ?? []),
+          configuration: configuration,
           isReplicated: cursor.properties[replicatedProperty] == 1, wallClockMs: wallClockMs, logger: logger)
       }.get()
+    } catch {
+      throw translated(error)
+    }
+  }
+
+  /// Opens the cursor of a durable subscription, or creates it with what is to be kept with it.
+  static func openCursor(
+    _ name: String, log: TopicLog, initial: InitialPosition, properties: [String: String] = [:],
+    isReplicated: Bool? = nil
+  ) async throws -> TopicCursor {
+    do {
+      let cursor = try await log.openCursor(
+        name, initial: initial, properties: isReplicated == true ? [replicatedProperty: 1] : [:])
+      guard !properties.isEmpty else { return cursor }
+      let place = try await log.eventLoop.submit { (cursor.markDelete, cursor.attachment) }.get()
+      // One that existed keeps the properties it was made with.
+      if place.1 == nil {
+        try await cursor.setMarkDelete(place.0, attachment: SubscriptionProperties.encode(properties))
+      }
+      return cursor
     } catch {
       throw translated(error)
     }

@@ -62,6 +62,7 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
   private var listener: TopicLog.ListenerID?
 
   /// Makes the subscription over a cursor that is open. On the loop.
+  /// - Parameter properties: if empty, those that are stored with the cursor.
   init(
     topic: String, name: String, log: TopicLog, cursor: TopicCursor, partitionIndex: Int = -1,
     configuration: SubscriptionConfiguration = SubscriptionConfiguration(), properties: [String: String] = [:],
@@ -74,7 +75,7 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
     self.eventLoop = log.eventLoop
     self.partitionIndex = partitionIndex
     self.configuration = configuration
-    self.properties = properties
+    self.properties = properties.isEmpty ? SubscriptionProperties.decode(cursor.attachment ?? []) : properties
     self.isReplicated = isReplicated
     self.wallClockMs = wallClockMs
     self.logger = logger
@@ -82,6 +83,7 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
       next: log.position(after: cursor.markDelete), minBatch: configuration.dispatcherMaxReadBatchSize,
       maxBatch: configuration.maxCatchUpReadBatchSize, maxBytes: configuration.dispatcherMaxReadSizeBytes)
     eventLoop.assertInEventLoop()
+    cursor.isActive = false
     listener = log.addAppendListener { [weak self] in self?.dispatch() }
   }
 
@@ -132,6 +134,7 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
     consumer.counters.joinedAt = readAhead.frontier
     consumers.append(consumer)
     consumersByKey[key] = consumer
+    cursor.isActive = true
     return consumer
   }
 
@@ -143,7 +146,7 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
       apply(single.remove(consumer.key, now: .now()))
     }
     if consumers.isEmpty {
-      readAhead.rewind(to: log.position(after: cursor.markDelete))
+      rewind()
       if state == .open { onLastConsumerLeft?(self) }
     } else {
       dispatch()
@@ -215,12 +218,14 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
   /// Drops what was read and begins again with the first unacknowledged entry.
   func rewind() {
     readAhead.rewind(to: log.position(after: cursor.markDelete))
+    cursor.readPosition = readAhead.next
     replays.cancel()
   }
 
   func detach(_ consumer: SubscriptionConsumer) -> Bool {
     guard consumersByKey.removeValue(forKey: consumer.key) != nil else { return false }
     consumers.removeAll { $0 === consumer }
+    if consumers.isEmpty { cursor.isActive = false }
     consumer.detach()
     consumer.outgoing = []
     return true

@@ -1,7 +1,7 @@
 import NIOCore
 import TestSupport
 import Testing
-import TopicLog
+@testable import TopicLog
 
 @testable import Broker
 
