@@ -165,7 +165,10 @@ let package = Package(
       ]),
     tests(
       "Admin",
-      ["Broker", "GeoReplication", "TopicLog", "MetadataStore", "Transport", nio, nioPosix, concurrencyHelpers, logging]),
+      [
+        "Broker", "GeoReplication", "TopicLog", "MetadataStore", "PulsarWire", "Transport", nio, nioPosix,
+        concurrencyHelpers, logging,
+      ]),
     tests("Mesh", ["PulsarClient", "Admin", nio, nioPosix, logging]),
   ]
 )
