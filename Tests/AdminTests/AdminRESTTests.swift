@@ -1,4 +1,4 @@
-import Broker
+@testable import Broker
 import NIOCore
 import PulsarWire
 import TopicLog
@@ -139,7 +139,7 @@ struct AdminRESTTests {
       #expect(await api.status("POST", "\(base)/p/partitions", "5") == 204)
       #expect(await api.status("PUT", "\(base)/p-partition-0/unload") == 204)
       #expect(await api.status("PUT", "\(base)/p/unload") == 204)
-      #expect(await api.broker.calls.filter { $0.hasPrefix("unload") }.count == 4)
+      #expect(api.broker.calls.filter { $0.hasPrefix("unload") }.count == 4)
       #expect(await api.call("POST", "\(base)/auto/terminate").text.contains(#""ledgerId":7"#))
       #expect(await api.status("POST", "\(base)/p/terminate") == 405)
       #expect(await api.status("DELETE", "\(base)/p") == 404)
