@@ -29,6 +29,14 @@ public enum LedgerError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The client was shut down.
   case shutDown
 
+  /// Whether the same request may succeed a little later.
+  public var mayPass: Bool {
+    switch self {
+    case .notEnoughBookies, .dataUnavailable, .timeout: true
+    case .fenced, .closed, .noSuchLedger, .noSuchEntry, .metadata, .unauthorized, .invalidRequest, .shutDown: false
+    }
+  }
+
   /// One sentence: what happened, where, and what to do if there is something to do.
   public var description: String {
     switch self {

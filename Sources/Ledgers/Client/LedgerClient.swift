@@ -18,17 +18,16 @@ public final class LedgerClient: Sendable {
   private let directory: BookieDirectory
   private let store: LedgerMetadataStore
   private let selector: EnsembleSelector
-  private let group: any EventLoopGroup
   private let state = NIOLockedValueBox(State())
 
-  /// Makes a client; it connects to bookies when the first ledger needs them.
+  /// Makes a client; it connects to bookies when the first ledger needs them. Everything about a ledger runs on the loop
+  /// that it is created or opened on, which should be one of `group`.
   public init(
     metadata: any MetadataStore, group: any EventLoopGroup,
     configuration: LedgerClientConfiguration = LedgerClientConfiguration(), logger: Logger
   ) {
     self.configuration = configuration
     self.logger = logger
-    self.group = group
     self.store = LedgerMetadataStore(store: metadata)
     self.directory = BookieDirectory(
       metadata: metadata, failureMemory: configuration.bookieFailureHistoryExpiration, logger: logger)
@@ -80,9 +79,9 @@ public final class LedgerClient: Sendable {
           throw LedgerError.metadata("the metadata of ledger \(id) keeps changing while it is being recovered.")
         }
         try await Task.sleep(for: .milliseconds(Int.random(in: 1...20)))
-      } catch LedgerError.dataUnavailable(let reason) where attempt < configuration.recoveryAttempts {
+      } catch let error as LedgerError where error.mayPass && attempt < configuration.recoveryAttempts {
         logger.warning(
-          "Ledger could not be recovered; trying again.", metadata: ["ledger": "\(id)", "reason": "\(reason)"])
+          "Ledger could not be recovered; trying again.", metadata: ["ledger": "\(id)", "reason": "\(error)"])
         try await Task.sleep(for: .milliseconds(100 << min(attempt, 5)))
         attempt += 1
       }

@@ -189,6 +189,7 @@ final class BookieConnection: @unchecked Sendable {
       // The bookie may have stopped while it was being called.
       guard epoch == attempt else { return }
       state = .local(connection)
+      directory.noteSuccess(of: bookieID)
       return flush()
     }
     state = .connecting
