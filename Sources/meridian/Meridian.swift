@@ -5,5 +5,20 @@ import ArgumentParser
 struct Meridian: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "meridian",
-    abstract: "A geo-replicated messaging mesh that speaks the Pulsar protocol.")
+    abstract: "A geo-replicated messaging mesh that speaks the Pulsar protocol.",
+    discussion: """
+      Two regions on this machine, with live lag: meridian mesh up topologies/two-region.yaml --demo
+      Shell completion: meridian --generate-completion-script bash
+      """,
+    subcommands: [
+      MeshCommand.self, StandaloneCommand.self, LagCommand.self, ProduceCommand.self, ConsumeCommand.self,
+      ClustersCommand.self, TenantsCommand.self, NamespacesCommand.self, TopicsCommand.self,
+      SubscriptionsCommand.self, PerfCommand.self, CertsCommand.self, HealthCommand.self,
+    ])
+
+  static func main() async {
+    // The value of --watch may be left out.
+    let arguments = CommandLine.arguments.dropFirst().map { $0 == "--watch" ? "--watch=1s" : $0 }
+    await main(Array(arguments))
+  }
 }
