@@ -107,7 +107,9 @@ struct LagCommand: AsyncParsableCommand {
       let ends = link.split(separator: ":").map(String.init)
       guard ends.count == 2 else { throw ValidationError("--link must be written from:to, such as us:eu") }
       wanted = (ends[0], ends[1])
-      guard lag.regions.contains(where: { !$0.answered }) || lag.links.contains(where: { $0.from == ends[0] && $0.lag.to == ends[1] })
+      guard
+        lag.regions.contains(where: { !$0.answered })
+          || lag.links.contains(where: { $0.from == ends[0] && $0.lag.to == ends[1] })
       else {
         let known = lag.links.map { "\($0.from):\($0.lag.to)" }.joined(separator: ", ")
         throw CommandFailure("there is no link \(link); known are \(known.isEmpty ? "none" : known)")
@@ -133,7 +135,8 @@ struct LagCommand: AsyncParsableCommand {
       return address.split(separator: ",").map { .init(name: nil, adminURL: $0.trimmingSpaces()) }
     }
     throw CommandFailure(
-      "no mesh has its data in \(data), and no region is named: run `meridian mesh up`, or give --admin-url for each region")
+      "no mesh has its data in \(data), and no region is named: run `meridian mesh up`, or give --admin-url for each region"
+    )
   }
 
   private var useColor: Bool {

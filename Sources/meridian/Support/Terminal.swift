@@ -28,7 +28,9 @@ struct Terminal {
 
   static var size: (rows: Int, columns: Int) {
     var window = winsize()
-    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_row > 0, window.ws_col > 0 else { return (40, 160) }
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_row > 0, window.ws_col > 0 else {
+      return (40, 160)
+    }
     return (Int(window.ws_row), Int(window.ws_col))
   }
 
