@@ -182,7 +182,8 @@ public final class Standalone: Sendable {
     if !FileManager.default.fileExists(atPath: certificate) || !FileManager.default.fileExists(atPath: key) {
       try authority.issueFiles(
         name: "broker", directory: directory, commonName: configuration.clusterName,
-        dnsNames: Array(Set(["localhost", configuration.advertisedAddress].filter { !$0.allSatisfy { $0.isNumber || $0 == "." } })),
+        dnsNames: Array(
+          Set(["localhost", configuration.advertisedAddress].filter { !$0.allSatisfy { $0.isNumber || $0 == "." } })),
         ipAddresses: ["127.0.0.1"])
     }
     tls.certificateChainFile = certificate

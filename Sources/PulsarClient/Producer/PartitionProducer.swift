@@ -1,0 +1,450 @@
+import Compression
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import PulsarWire
+import Transport
+
+/// The producer of one topic partition: batches, numbers, sends, and sends again after every reconnect, in order.
+///
+/// Confined to `eventLoop`, but for ``canTake`` and the waiting for room.
+final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
+  typealias Completion = @Sendable (Result<MessageID, PulsarClientError>) -> Void
+
+  /// What is kept of an entry until its receipt: the frame for a resend, and whom to tell.
+  private struct Sent {
+    var header: ByteBuffer
+    var payload: ByteBuffer
+    var completions: [Completion]
+  }
+
+  private enum State {
+    case connecting
+    case open(PulsarConnection)
+    case failed(PulsarClientError)
+    case closed
+  }
+
+  let topic: String
+  let partition: Int32
+  let eventLoop: any EventLoop
+  private(set) var name: String
+  private(set) var lastSequencePushed: Int64
+  private unowned let client: PulsarClient
+  private let configuration: ProducerConfiguration
+  private let id: UInt64
+  private let logger: Logger
+  private var state = State.connecting
+  private var epoch: UInt64 = 0
+  private var schemaVersion: ByteBuffer?
+  private var pending = PendingSends<Sent>()
+  private var batch = BatchBuilder()
+  private var batchFirst: (sequence: UInt64, message: Message)?
+  private var batchLastSequence: UInt64 = 0
+  private var batchCompletions: [Completion] = []
+  private var batchTimer: Scheduled<Void>?
+  private var timeoutTask: RepeatedTask?
+  private var backoff: Backoff
+  private var generator = SystemRandomNumberGenerator()
+  private var flushWaiters: [EventLoopPromise<Void>] = []
+  private var needsFlush = false
+
+  /// What other threads may see: how much waits, and who waits for room.
+  private struct Room {
+    var messages = 0
+    var bytes = 0
+    var waiters: [CheckedContinuation<Void, Never>] = []
+  }
+  private let room = NIOLockedValueBox(Room())
+
+  init(client: PulsarClient, topic: String, partition: Int32, configuration: ProducerConfiguration, logger: Logger) {
+    self.client = client
+    self.topic = topic
+    self.partition = partition
+    self.configuration = configuration
+    self.logger = logger
+    eventLoop = client.group.next()
+    id = client.makeID()
+    name = configuration.name ?? ""
+    lastSequencePushed = configuration.initialSequenceID ?? -1
+    backoff = Backoff(client.configuration.backoff)
+  }
+
+  // MARK: - Room
+
+  /// Reserves room for a message; any thread.
+  func reserve(_ bytes: Int) -> Bool {
+    room.withLockedValue { room in
+      guard
+        room.messages < configuration.maxPendingMessages,
+        room.messages == 0 || room.bytes + bytes <= configuration.maxPendingBytes
+      else { return false }
+      room.messages += 1
+      room.bytes += bytes
+      return true
+    }
+  }
+
+  /// Waits until something was stored, then a reservation is worth another try; any thread.
+  func waitForRoom() async {
+    await withCheckedContinuation { continuation in
+      let resumeNow = room.withLockedValue { room in
+        if room.messages < configuration.maxPendingMessages && room.bytes < configuration.maxPendingBytes {
+          return true
+        }
+        room.waiters.append(continuation)
+        return false
+      }
+      if resumeNow { continuation.resume() }
+    }
+  }
+
+  private func release(messages: Int, bytes: Int) {
+    let waiters = room.withLockedValue { room in
+      room.messages -= messages
+      room.bytes -= bytes
+      defer { room.waiters.removeAll() }
+      return room.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  // MARK: - Opening and closing
+
+  /// Opens the producer; fails if the broker refuses it for good.
+  func open() async throws {
+    try await client.retrying("producer on \(topic)", on: eventLoop) { _ in self.connect() }
+    let interval = TimeAmount.milliseconds(250)
+    try await eventLoop.submit {
+      guard let timeout = self.configuration.sendTimeout else { return }
+      self.timeoutTask = self.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] _ in
+        self?.failTimedOut(timeout)
+      }
+    }.get()
+  }
+
+  private func connect() -> EventLoopFuture<Void> {
+    client.connectionToOwner(of: topic, on: eventLoop, slot: Int(id)).flatMap { connection in
+      var request = ProtoCommandProducer()
+      request.topic = self.topic
+      request.producerID = self.id
+      request.requestID = connection.makeID()
+      if !self.name.isEmpty { request.producerName = self.name }
+      request.userProvidedProducerName = self.configuration.name != nil
+      request.epoch = self.epoch
+      request.producerAccessMode = self.configuration.accessMode
+      if let schema = self.configuration.schema { request.schema = schema }
+      request.metadata = self.configuration.properties.map { property in
+        var pair = ProtoKeyValue()
+        pair.key = property.key
+        pair.value = property.value
+        return pair
+      }
+      self.epoch += 1
+      connection.register(self, id: self.id)
+      return connection.request(ProtoBaseCommand(request), id: request.requestID).map { answer in
+        self.opened(connection, answer.producerSuccess)
+      }.flatMapErrorThrowing { error in
+        connection.unregister(producer: self.id)
+        throw error
+      }
+    }
+  }
+
+  private func opened(_ connection: PulsarConnection, _ success: ProtoCommandProducerSuccess) {
+    if case .closed = state { return }
+    state = .open(connection)
+    backoff.reset()
+    name = success.producerName
+    if success.hasSchemaVersion { schemaVersion = ByteBuffer(bytes: success.schemaVersion) }
+    if configuration.initialSequenceID == nil, lastSequencePushed < success.lastSequenceID {
+      lastSequencePushed = success.lastSequenceID
+    }
+    for entry in pending.entries {
+      connection.write(entry.payload.header)
+      connection.write(entry.payload.payload)
+    }
+    connection.flush()
+  }
+
+  func close() -> EventLoopFuture<Void> {
+    eventLoop.assertInEventLoop()
+    sendBatch()
+    return flush().flatMapError { _ in self.eventLoop.makeSucceededVoidFuture() }.flatMap {
+      guard case .open(let connection) = self.state else {
+        self.finish(.closed, .closed)
+        return self.eventLoop.makeSucceededVoidFuture()
+      }
+      self.finish(.closed, .closed)
+      var request = ProtoCommandCloseProducer()
+      request.producerID = self.id
+      request.requestID = connection.makeID()
+      return connection.request(ProtoBaseCommand(request), id: request.requestID).map { _ in
+        connection.unregister(producer: self.id)
+      }.flatMapError { _ in self.eventLoop.makeSucceededVoidFuture() }
+    }
+  }
+
+  private func finish(_ state: State, _ error: PulsarClientError) {
+    self.state = state
+    batchTimer?.cancel()
+    timeoutTask?.cancel()
+    failPending(error)
+  }
+
+  // MARK: - Sending
+
+  /// Takes a message for which room was reserved.
+  func enqueue(_ message: Message, completion: @escaping Completion) {
+    eventLoop.assertInEventLoop()
+    switch state {
+    case .failed(let error):
+      release(messages: 1, bytes: message.payload.readableBytes)
+      completion(.failure(error))
+      return
+    case .closed:
+      release(messages: 1, bytes: message.payload.readableBytes)
+      completion(.failure(.closed))
+      return
+    case .connecting, .open: break
+    }
+    let sequence = message.sequenceID ?? UInt64(lastSequencePushed + 1)
+    lastSequencePushed = max(lastSequencePushed, Int64(sequence))
+    let batches = configuration.batchingEnabled && message.replicateTo == nil && message.deliverAtTimeMs == nil
+    guard batches else {
+      sendBatch()
+      sendSingle(message, sequence, completion)
+      return
+    }
+    let single = SingleMessageMetadata(
+      properties: message.properties, partitionKey: message.key, payloadSize: Int32(message.payload.readableBytes),
+      eventTimeMs: message.eventTimeMs, orderingKey: message.orderingKey, sequenceID: sequence)
+    let size = BatchBuilder.encodedSize(metadata: single, payload: message.payload)
+    if batch.count > 0, batch.readableBytes + size > configuration.batchingMaxBytes { sendBatch() }
+    if batch.count == 0 {
+      batch = BatchBuilder(capacity: min(configuration.batchingMaxBytes, max(4096, size)))
+      batchFirst = (sequence, message)
+      if configuration.batchingMaxPublishDelay > .zero {
+        batchTimer = eventLoop.scheduleTask(in: configuration.batchingMaxPublishDelay) { [weak self] in
+          self?.batchTimer = nil
+          self?.sendBatch()
+        }
+      }
+    }
+    batch.append(metadata: single, payload: message.payload)
+    batchLastSequence = sequence
+    batchCompletions.append(completion)
+    if batch.count >= configuration.batchingMaxMessages || batch.readableBytes >= configuration.batchingMaxBytes
+      || configuration.batchingMaxPublishDelay <= .zero
+    {
+      sendBatch()
+    }
+  }
+
+  /// Sends the batch that is being gathered.
+  func sendBatch() {
+    guard batch.count > 0, let first = batchFirst else { return }
+    batchTimer?.cancel()
+    batchTimer = nil
+    let count = batch.count
+    let completions = batchCompletions
+    let payload = batch.finish()
+    batchCompletions = []
+    batchFirst = nil
+    var metadata = MessageMetadata(producerName: name, sequenceID: first.sequence, publishTimeMs: WallClock.nowMs())
+    metadata.numMessagesInBatch = Int32(count)
+    metadata.highestSequenceID = batchLastSequence
+    metadata.partitionKey = first.message.key
+    metadata.orderingKey = first.message.orderingKey
+    send(metadata, payload, sequence: first.sequence, last: batchLastSequence, count: count, completions)
+  }
+
+  private func sendSingle(_ message: Message, _ sequence: UInt64, _ completion: @escaping Completion) {
+    var metadata = MessageMetadata(producerName: name, sequenceID: sequence, publishTimeMs: WallClock.nowMs())
+    metadata.properties = message.properties
+    metadata.partitionKey = message.key
+    metadata.orderingKey = message.orderingKey
+    metadata.eventTimeMs = message.eventTimeMs
+    metadata.deliverAtTimeMs = message.deliverAtTimeMs
+    if let replicateTo = message.replicateTo {
+      metadata.replicateTo = replicateTo.isEmpty ? ["__local__"] : replicateTo
+    }
+    send(metadata, message.payload, sequence: sequence, last: sequence, count: 1, [completion])
+  }
+
+  private func send(
+    _ metadata: MessageMetadata, _ payload: ByteBuffer, sequence: UInt64, last: UInt64, count: Int,
+    _ completions: [Completion]
+  ) {
+    let reserved = payload.readableBytes
+    var metadata = metadata
+    var payload = payload
+    metadata.schemaVersion = schemaVersion
+    if configuration.compression != .none {
+      metadata.uncompressedSize = UInt32(payload.readableBytes)
+      do {
+        payload = try configuration.compression.compress(payload, level: configuration.compressionLevel)
+        metadata.compression = CompressionType(configuration.compression)
+      } catch {
+        fail(completions, reserved, count, .invalidConfiguration("the message cannot be compressed: \(error)"))
+        return
+      }
+    }
+    var entry = ByteBufferAllocator().buffer(capacity: 128)
+    EntryEncoder.encode(metadata, payload: payload, into: &entry)
+    let entrySize = entry.readableBytes + payload.readableBytes
+    if case .open(let connection) = state, entrySize > connection.maxMessageSize {
+      fail(completions, reserved, count, .messageTooLarge(size: entrySize, limit: connection.maxMessageSize))
+      return
+    }
+    var header = ByteBufferAllocator().buffer(capacity: 64 + entry.readableBytes)
+    PulsarFrameEncoder.encode(
+      SendCommand(
+        producerID: id, sequenceID: sequence, numMessages: Int32(count),
+        highestSequenceID: last == sequence ? nil : last),
+      payloadLength: entrySize, into: &header)
+    header.writeImmutableBuffer(entry)
+    pending.append(
+      .init(
+        firstSequence: sequence, lastSequence: last, messages: count, bytes: reserved, enqueuedAt: .now(),
+        payload: Sent(header: header, payload: payload, completions: completions)))
+    guard case .open(let connection) = state else { return }
+    connection.write(header)
+    connection.write(payload)
+    scheduleFlush(connection)
+  }
+
+  /// One flush for all that is sent in one turn of the loop.
+  private func scheduleFlush(_ connection: PulsarConnection) {
+    guard !needsFlush else { return }
+    needsFlush = true
+    eventLoop.assumeIsolated().execute {
+      self.needsFlush = false
+      connection.flush()
+    }
+  }
+
+  /// Completes when everything that was enqueued before has its receipt.
+  func flush() -> EventLoopFuture<Void> {
+    eventLoop.assertInEventLoop()
+    sendBatch()
+    if pending.isEmpty { return eventLoop.makeSucceededVoidFuture() }
+    let promise = eventLoop.makePromise(of: Void.self)
+    flushWaiters.append(promise)
+    return promise.futureResult
+  }
+
+  // MARK: - From the connection
+
+  func received(receipt: SendReceiptCommand) {
+    switch pending.receipt(sequence: receipt.sequenceID) {
+    case .stale: break
+    case .outOfOrder:
+      if case .open(let connection) = state {
+        connection.close(.connection("\(connection.address) acknowledged a message before those that were sent first"))
+      }
+    case .completed(let entry):
+      release(messages: entry.messages, bytes: entry.bytes)
+      let id = receipt.messageID
+      let isBatch = entry.messages > 1
+      for (index, completion) in entry.payload.completions.enumerated() {
+        completion(
+          .success(
+            MessageID(
+              ledgerID: id?.ledgerID ?? -1, entryID: id?.entryID ?? -1, partition: partition,
+              batchIndex: isBatch ? Int32(index) : -1, batchSize: isBatch ? Int32(entry.messages) : 0)))
+      }
+      notifyFlushed()
+    }
+  }
+
+  func received(error: ProtoCommandSendError) {
+    guard case .open(let connection) = state else { return }
+    switch error.error {
+    case .topicTerminatedError: finish(.failed(.terminated(topic)), .terminated(topic))
+    case .producerFenced: finish(.failed(.fenced(topic)), .fenced(topic))
+    case .checksumError:
+      guard case .completed(let entry) = pending.receipt(sequence: error.sequenceID) else { return }
+      fail(entry.payload.completions, entry.bytes, entry.messages, .broker(error.error, error.message))
+      notifyFlushed()
+    case .notAllowedError:
+      guard case .completed(let entry) = pending.receipt(sequence: error.sequenceID) else { return }
+      fail(entry.payload.completions, entry.bytes, entry.messages, .broker(error.error, error.message))
+      notifyFlushed()
+    default:
+      // Nothing behind a refused entry may be stored before it: open anew and send everything again.
+      connection.unregister(producer: id)
+      reconnect(.broker(error.error, error.message))
+    }
+  }
+
+  func closedByBroker(_ command: ProtoCommandCloseProducer) {
+    reconnect(.connection("the broker closed the producer"))
+  }
+
+  func connectionClosed(_ error: PulsarClientError) {
+    reconnect(error)
+  }
+
+  private func reconnect(_ error: PulsarClientError) {
+    switch state {
+    case .open: break
+    case .connecting, .failed, .closed: return
+    }
+    state = .connecting
+    logger.debug("producer on \(topic) reconnects: \(error)")
+    scheduleConnect()
+  }
+
+  private func scheduleConnect() {
+    let pause = backoff.next(using: &generator).timeAmount
+    eventLoop.assumeIsolated().scheduleTask(in: pause) {
+      guard case .connecting = self.state else { return }
+      self.connect().whenFailure { error in
+        guard case .connecting = self.state else { return }
+        let known = error as? PulsarClientError ?? .connection("\(error)")
+        switch known {
+        case .broker(.topicTerminatedError, _):
+          self.finish(.failed(.terminated(self.topic)), .terminated(self.topic))
+        case .broker(.producerFenced, _): self.finish(.failed(.fenced(self.topic)), .fenced(self.topic))
+        case .closed: self.finish(.closed, .closed)
+        default:
+          // After a fault the old producer may still be known there for a while: everything but the final
+          // words above is worth another try, for as long as the messages may wait.
+          self.scheduleConnect()
+        }
+      }
+    }
+  }
+
+  private func failTimedOut(_ timeout: TimeAmount) {
+    guard let oldest = pending.oldest, NIODeadline.now() - oldest > timeout else { return }
+    failPending(.timeout("no receipt from \(topic) within \(timeout.nanoseconds / 1_000_000_000) s"))
+  }
+
+  private func failPending(_ error: PulsarClientError) {
+    for entry in pending.removeAll() { fail(entry.payload.completions, entry.bytes, entry.messages, error) }
+    if batch.count > 0 {
+      let bytes = batch.readableBytes
+      let count = batch.count
+      let completions = batchCompletions
+      _ = batch.finish()
+      batchCompletions = []
+      batchFirst = nil
+      fail(completions, min(bytes, room.withLockedValue { $0.bytes }), count, error)
+    }
+    notifyFlushed()
+  }
+
+  private func fail(_ completions: [Completion], _ bytes: Int, _ count: Int, _ error: PulsarClientError) {
+    release(messages: count, bytes: bytes)
+    for completion in completions { completion(.failure(error)) }
+  }
+
+  private func notifyFlushed() {
+    guard pending.isEmpty, batch.count == 0, !flushWaiters.isEmpty else { return }
+    let waiters = flushWaiters
+    flushWaiters.removeAll()
+    for waiter in waiters { waiter.succeed(()) }
+  }
+}

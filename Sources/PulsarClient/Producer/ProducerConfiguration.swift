@@ -1,0 +1,38 @@
+import Compression
+import NIOCore
+import PulsarWire
+
+/// How a producer publishes.
+public struct ProducerConfiguration: Sendable {
+  /// The producer's name; the broker gives it one otherwise. A fixed name makes deduplication work over restarts.
+  public var name: String?
+  /// Put several messages into one entry.
+  public var batchingEnabled = true
+  /// Messages in a batch, at most.
+  public var batchingMaxMessages = 1000
+  /// Bytes in a batch, at most.
+  public var batchingMaxBytes = 128 << 10
+  /// How long the first message of a batch waits for others, at most.
+  public var batchingMaxPublishDelay = TimeAmount.milliseconds(1)
+  /// How entries are compressed.
+  public var compression = CompressionCodec.none
+  /// The codec's level, its default if `nil`.
+  public var compressionLevel: Int?
+  /// Messages that may wait for their receipt, on each partition.
+  public var maxPendingMessages = 1000
+  /// Bytes that may wait for their receipt, on each partition.
+  public var maxPendingBytes = 64 << 20
+  /// A message that has no receipt after so long fails; `nil` waits for ever.
+  public var sendTimeout: TimeAmount? = .seconds(30)
+  /// Sequence number before the first message; the broker's last one for this name otherwise.
+  public var initialSequenceID: Int64?
+  /// Whether other producers may publish too.
+  public var accessMode = ProtoProducerAccessMode.shared
+  /// Schema of the messages.
+  public var schema: ProtoSchema?
+  /// Shown in the topic's stats.
+  public var properties: [MessageProperty] = []
+
+  /// The defaults.
+  public init() {}
+}
