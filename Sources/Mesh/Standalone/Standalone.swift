@@ -107,11 +107,18 @@ public final class Standalone: Sendable {
     try await replication.start()
 
     let allBookies = bookies
-    let admin = AdminServer(
-      broker: broker, replication: replication, bookies: { allBookies.map { $0.statistics() } },
-      configuration: AdminServerConfiguration(host: configuration.bindAddress, port: configuration.webServicePort),
+    var adminConfiguration = AdminServerConfiguration()
+    adminConfiguration.host = configuration.bindAddress
+    adminConfiguration.port = configuration.webServicePort
+    adminConfiguration.incarnation = incarnation
+    adminConfiguration.brokerID = "\(configuration.advertisedAddress):\(configuration.webServicePort)"
+    var sources = AdminSources()
+    sources.lag = { await replication.lag() }
+    sources.links = { await replication.lag().links }
+    sources.metrics = [{ BookieMetrics.samples(allBookies) }]
+    let admin = try await AdminServer.start(
+      configuration: adminConfiguration, broker: broker, policies: policies, metadata: metadata, sources: sources,
       group: group, logger: logger)
-    try await admin.start()
 
     let certificates = Task {
       while !Task.isCancelled {
@@ -132,7 +139,7 @@ public final class Standalone: Sendable {
   /// Stops everything: clients are told, cursors saved, bookies flushed.
   public func shutdown() async {
     certificates.cancel()
-    await step("admin API") { try await admin.shutdown() }
+    await admin.shutdown()
     await step("broker") { try await broker.shutdown() }
     await step("replication") { await replication.shutdown() }
     await step("ledger client") { try await ledgers.shutdown() }

@@ -12,14 +12,13 @@ struct MeshProvisioner {
 
   func provision() async throws {
     for region in topology.regions {
-      let client = try AdminClient(baseURL: "http://127.0.0.1:\(region.adminPort)", group: group)
+      let client = try AdminClient(url: "http://127.0.0.1:\(region.adminPort)", group: group)
+      defer { client.close() }
       do {
         try await provision(region, client)
       } catch {
-        await client.close()
         throw MeshError("region \(region.name): \(error)")
       }
-      await client.close()
     }
   }
 
@@ -70,6 +69,6 @@ struct MeshProvisioner {
 
   private func send(_ client: AdminClient, _ method: String, _ path: String, _ body: Any) async throws {
     let data = try JSONSerialization.data(withJSONObject: body, options: [.fragmentsAllowed])
-    _ = try await client.send(method: method, path: "/admin/v2/\(path)", body: [UInt8](data))
+    _ = try await client.send(method, "/admin/v2/\(path)", body: [UInt8](data))
   }
 }

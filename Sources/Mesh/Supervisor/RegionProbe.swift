@@ -17,11 +17,9 @@ struct RegionProbe {
   }
 
   private func get(_ region: Topology.Region, _ path: String) async -> [UInt8]? {
-    guard let client = try? AdminClient(baseURL: "http://127.0.0.1:\(region.adminPort)", group: group) else {
-      return nil
-    }
-    let body = try? await client.send(method: "GET", path: path, body: nil)
-    await client.close()
-    return body
+    let url = "http://127.0.0.1:\(region.adminPort)"
+    guard let client = try? AdminClient(url: url, timeout: .seconds(2), group: group) else { return nil }
+    defer { client.close() }
+    return try? await client.send("GET", path).body
   }
 }

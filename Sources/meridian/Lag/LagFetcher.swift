@@ -2,7 +2,6 @@ import Admin
 import Foundation
 import GeoReplication
 import Mesh
-import NIOPosix
 
 /// Asks regions for their lag over connections that stay open between questions.
 actor LagFetcher {
@@ -10,7 +9,7 @@ actor LagFetcher {
 
   func fetch(_ target: LagCollector.Target) async throws -> LagReport {
     let client = try client(for: target.adminURL)
-    let body = try await client.send(method: "GET", path: "/meridian/v1/lag", body: nil)
+    let body = try await client.send("GET", "/meridian/v1/lag").body
     do {
       return try JSONDecoder().decode(LagReport.self, from: Data(body))
     } catch {
@@ -18,14 +17,14 @@ actor LagFetcher {
     }
   }
 
-  func close() async {
-    for client in clients.values { await client.close() }
+  func close() {
+    for client in clients.values { client.close() }
     clients.removeAll()
   }
 
   private func client(for address: String) throws -> AdminClient {
     if let client = clients[address] { return client }
-    let client = try AdminClient(baseURL: address, group: MultiThreadedEventLoopGroup.singleton)
+    let client = try AdminClient(url: address, timeout: .seconds(5))
     clients[address] = client
     return client
   }

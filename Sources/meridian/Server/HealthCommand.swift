@@ -13,16 +13,15 @@ struct HealthCommand: AsyncParsableCommand {
   func run() async throws {
     let address = local ? "http://127.0.0.1:\(port)" : options.address
     let session = try AdminSession(address: address)
+    defer { session.close() }
     do {
       let answer = try await session.get("brokers/health")
-      await session.close()
       if options.json {
         try JSONOutput.print(.object(["healthy": .bool(true), "adminUrl": .string(address)]))
       } else {
         print(answer.text)
       }
     } catch {
-      await session.close()
       throw CommandFailure("\(address) does not serve: \(error)")
     }
   }

@@ -24,13 +24,7 @@ struct AdminOptions: ParsableArguments {
   @discardableResult
   func withSession<Result: Sendable>(_ body: (AdminSession) async throws -> Result) async throws -> Result {
     let session = try AdminSession(address: address)
-    do {
-      let result = try await body(session)
-      await session.close()
-      return result
-    } catch {
-      await session.close()
-      throw error
-    }
+    defer { session.close() }
+    return try await body(session)
   }
 }

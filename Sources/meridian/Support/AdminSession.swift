@@ -1,7 +1,5 @@
 import Admin
 import Foundation
-import NIOCore
-import NIOPosix
 
 /// One command's conversation with a region's admin API.
 struct AdminSession {
@@ -12,11 +10,11 @@ struct AdminSession {
 
   init(address: String) throws {
     self.address = address
-    client = try AdminClient(baseURL: address, group: MultiThreadedEventLoopGroup.singleton)
+    client = try AdminClient(url: address)
   }
 
-  func close() async {
-    await client.close()
+  func close() {
+    client.close()
   }
 
   /// Makes a text safe as one segment of a path.
@@ -89,7 +87,7 @@ struct AdminSession {
       target += (index == 0 ? "?" : "&") + Self.escape(pair.0) + "=" + Self.escape(pair.1)
     }
     let bytes = try body.map { [UInt8](try JSONEncoder().encode($0)) }
-    let answer = try await client.send(method: method.rawValue, path: target, body: bytes)
+    let answer = try await client.send(method.rawValue, target, body: bytes).body
     guard !answer.isEmpty else { return .null }
     return (try? JSONDecoder().decode(JSONValue.self, from: Data(answer)))
       ?? .string(String(decoding: answer, as: UTF8.self))
