@@ -11,9 +11,9 @@ struct Meridian: AsyncParsableCommand {
       Shell completion: meridian --generate-completion-script bash
       """,
     subcommands: [
-      MeshCommand.self, StandaloneCommand.self, LagCommand.self, ProduceCommand.self, ConsumeCommand.self,
+      MeshCommand.self, StandaloneCommand.self, LagCommand.self,
       ClustersCommand.self, TenantsCommand.self, NamespacesCommand.self, TopicsCommand.self,
-      SubscriptionsCommand.self, PerfCommand.self, CertsCommand.self, HealthCommand.self,
+      SubscriptionsCommand.self, CertsCommand.self, HealthCommand.self,
     ])
 
   static func main() async {

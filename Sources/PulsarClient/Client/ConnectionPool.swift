@@ -36,10 +36,10 @@ final class ConnectionPool: Sendable {
       promise.completeWith(known)
       return promise.futureResult
     }
-    promise.futureResult.whenComplete { [weak self] result in
+    promise.futureResult.whenComplete { result in
       switch result {
-      case .failure: self?.forget(key)
-      case .success(let connection): connection.closeFuture.whenComplete { _ in self?.forget(key) }
+      case .failure: self.forget(key)
+      case .success(let connection): connection.closeFuture.whenComplete { _ in self.forget(key) }
       }
     }
     promise.completeWith(PulsarConnection.connect(to: address, options: options, on: loop, logger: logger))

@@ -91,7 +91,7 @@ struct LagCommand: AsyncParsableCommand {
           terminal.draw(["as of \(Clock.timeOfDay())   every \(watch ?? "1s"), Ctrl-C ends", ""] + screen.lines)
         } else {
           print("\(Clock.timeOfDay())  \(screen.summary)")
-          fflush(stdout)
+          fflush(nil)
         }
       }
       await interrupt.wait(atMost: interval)

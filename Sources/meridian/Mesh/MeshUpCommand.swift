@@ -43,7 +43,7 @@ struct MeshUpCommand: AsyncParsableCommand {
     } else {
       MeshStatusOutput.print(status)
       print("\nThe mesh is up. Ctrl-C stops it.")
-      fflush(stdout)
+      fflush(nil)
       await interrupt.wait()
     }
     FileHandle.standardError.write(Data("stopping\n".utf8))

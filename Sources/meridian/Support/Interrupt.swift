@@ -4,7 +4,7 @@ import NIOConcurrencyHelpers
 
 /// Ctrl-C and SIGTERM as a flag that a loop can wait on.
 final class Interrupt: Sendable {
-  private struct State {
+  private struct State: @unchecked Sendable {
     var isSet = false
     var sources: [any DispatchSourceSignal] = []
     var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
