@@ -56,7 +56,8 @@ public struct TopicName: Hashable, Sendable, Comparable, CustomStringConvertible
   /// holds control characters.
   public init(domain: TopicDomain, namespace: NamespaceName, localName: String) throws(BrokerError) {
     guard !localName.isEmpty, localName.utf8.count <= Self.maximumLocalNameBytes else {
-      throw .invalidTopicName("a topic's name has 1 to \(Self.maximumLocalNameBytes) bytes, not \(localName.utf8.count)")
+      throw .invalidTopicName(
+        "a topic's name has 1 to \(Self.maximumLocalNameBytes) bytes, not \(localName.utf8.count)")
     }
     guard !localName.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
       throw .invalidTopicName("a topic's name may not hold control characters")
@@ -141,7 +142,8 @@ public struct TopicName: Hashable, Sendable, Comparable, CustomStringConvertible
       rest.removeLast()
     }
     guard !digits.isEmpty, digits.count <= 6, digits.count == 1 || digits.last != UInt8(ascii: "0"),
-      rest.count > partitionSuffix.utf8.count, rest.suffix(partitionSuffix.utf8.count).elementsEqual(partitionSuffix.utf8)
+      rest.count > partitionSuffix.utf8.count,
+      rest.suffix(partitionSuffix.utf8.count).elementsEqual(partitionSuffix.utf8)
     else { return nil }
     return digits.reversed().reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
   }

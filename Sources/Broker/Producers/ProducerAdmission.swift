@@ -80,7 +80,8 @@ struct ProducerAdmission: Sendable {
       replaced.append(same.id)
     }
     if let held = r.topicEpoch, let current = topicEpoch, held < current {
-      return .refused(.producerFenced, "Topic epoch \(held) of producer '\(r.name)' is behind \(current): it was fenced")
+      return .refused(
+        .producerFenced, "Topic epoch \(held) of producer '\(r.name)' is behind \(current): it was fenced")
     }
     let others = admitted.count - replaced.count
     let exclusiveIsOther = exclusive.map { !replaced.contains($0) } ?? false
@@ -122,7 +123,8 @@ struct ProducerAdmission: Sendable {
   }
 
   private mutating func admit(_ r: Request) -> Int64? {
-    admitted[r.id] = Admitted(id: r.id, name: r.name, epoch: r.epoch, isNameChosen: r.isNameChosen, connection: r.connection)
+    admitted[r.id] = Admitted(
+      id: r.id, name: r.name, epoch: r.epoch, isNameChosen: r.isNameChosen, connection: r.connection)
     if r.mode == .shared { return nil }
     exclusive = r.id
     // A producer that comes back with the epoch in force keeps it: only another one makes it grow.

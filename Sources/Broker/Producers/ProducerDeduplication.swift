@@ -107,10 +107,9 @@ struct ProducerDeduplication: Sendable {
   /// The message is stored.
   mutating func persist(_ producer: String, _ sequence: Sequence) {
     uses += 1
-    let isNew = producers[producer] == nil
     producers[producer, default: Producer()].persisted.advance(sequence)
     producers[producer]?.lastUse = uses
-    if isNew { dropExcess() }
+    dropExcess()
   }
 
   /// An entry found in the log after a restart, in log order.

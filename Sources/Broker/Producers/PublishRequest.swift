@@ -38,8 +38,8 @@ struct PublishRequest: Sendable {
       try header.verifyChecksum()
       if header.producerBytesOffset > 0 { body = header.producerBytes }
       metadataRange =
-        header.metadataRange.lowerBound - header.producerBytesOffset
-        ..< header.metadataRange.upperBound - header.producerBytesOffset
+        header.metadataRange.lowerBound - header.producerBytesOffset..<header.metadataRange.upperBound
+        - header.producerBytesOffset
     } catch PulsarWireError.checksumMismatch(let expected, let computed) {
       fault = .checksum("Checksum failed on the broker: the message says \(expected), its bytes say \(computed)")
     } catch {

@@ -20,7 +20,8 @@ final class SessionPort: @unchecked Sendable {
   private var isFlushScheduled = false
 
   init(
-    eventLoop: any EventLoop, sessionLoop: any EventLoop, connection: UInt64, probe: @escaping @Sendable () async -> Bool,
+    eventLoop: any EventLoop, sessionLoop: any EventLoop, connection: UInt64,
+    probe: @escaping @Sendable () async -> Bool,
     receive: @escaping Receiver
   ) {
     self.eventLoop = eventLoop

@@ -22,6 +22,7 @@ public struct SchemaDefinition: Hashable, Sendable {
 public struct SchemaRecord: Sendable {
   /// 0 for a topic's first schema, then one more for each.
   public var version: Int64
+  /// What was registered.
   public var schema: SchemaDefinition
   /// When it was registered, milliseconds since 1970.
   public var timestampMs: Int64

@@ -188,7 +188,8 @@ public final class Broker: Sendable {
 
   /// Where clients reach this broker.
   public var address: BrokerAddress {
-    let host = configuration.advertisedAddress.contains(":")
+    let host =
+      configuration.advertisedAddress.contains(":")
       ? "[\(configuration.advertisedAddress)]" : configuration.advertisedAddress
     return BrokerAddress(
       serviceURL: pulsarPort.map { "pulsar://\(host):\($0)" } ?? "",
@@ -249,7 +250,13 @@ public final class Broker: Sendable {
     guard name.isPersistent else {
       let topic = NonPersistentTopic(
         name: name, policies: effective, configuration: configuration, schemas: schemas, on: loop, logger: logger)
-      loop.execute { topic.start() }
+      loop.execute {
+        topic.onInactive = { [weak self] topic in
+          guard let self else { return }
+          Task { try? await self.deleteTopic(topic.name, force: false) }
+        }
+        topic.start()
+      }
       return .nonPersistent(topic)
     }
     let topic = try await loader.load(name, policies: effective, on: loop)
@@ -304,7 +311,9 @@ public final class Broker: Sendable {
         .notAllowed, "Topic \(name) is partitioned: use one of its \(whole.partitions) partitions")
     }
     if try await exists(name) { return }
-    guard createIfMissing, isReplicator || autoCreation(namespace).isAllowed else { throw BrokerError.topicNotFound(name) }
+    guard createIfMissing, isReplicator || autoCreation(namespace).isAllowed else {
+      throw BrokerError.topicNotFound(name)
+    }
     try await requireRoom(in: name.namespace, namespace)
   }
 
@@ -376,8 +385,14 @@ public final class Broker: Sendable {
 
   private func refresh(_ topic: LoadedTopic) async {
     do {
-      let namespace = try await namespacePolicies(topic.name.namespace)
-      await topic.apply(try await effectivePolicies(topic.name, namespace))
+      var applied: EffectivePolicies?
+      // Two changes may be on their way at once: the last one to arrive leaves what holds now.
+      while true {
+        let now = try await effectivePolicies(topic.name, namespacePolicies(topic.name.namespace))
+        guard now != applied else { return }
+        await topic.apply(now)
+        applied = now
+      }
     } catch {
       logger.debug("policies could not be read", metadata: ["topic": "\(topic.name)", "reason": "\(error)"])
     }

@@ -9,13 +9,8 @@ extension ClientSession {
     switch producers[id] {
     case .opening:
       return send(.error(requestID, .serviceNotReady, "Producer is already present on the connection"))
-    case .open(_, let producer, _) where producer.spec.epoch >= command.epoch && !producer.isWaiting:
-      // The answer to the first request was lost to the client's timeout.
-      var success = ProtoCommandProducerSuccess()
-      success.requestID = requestID
-      success.producerName = producer.name
-      return send(ProtoBaseCommand(success))
     case .open(let topic, let producer, let outbox):
+      // The client does not know of the one that it has: it asked again after a timeout, or lost track of it.
       outbox.append(.closeProducer(topic, producer, requestID: nil))
       flushOutboxes()
     case nil: break

@@ -80,9 +80,10 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
 
   func handlerAdded(context: ChannelHandlerContext) {
     channel = context.channel
-    address = context.channel.remoteAddress.map { address in
-      address.ipAddress.map { "/\($0):\(address.port ?? 0)" } ?? "\(address)"
-    } ?? ""
+    address =
+      context.channel.remoteAddress.map { address in
+        address.ipAddress.map { "/\($0):\(address.port ?? 0)" } ?? "\(address)"
+      } ?? ""
     logger[metadataKey: "client"] = "\(address)"
     if context.channel.isActive { start() }
   }

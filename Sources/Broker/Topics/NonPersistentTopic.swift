@@ -24,6 +24,9 @@ final class NonPersistentTopic: @unchecked Sendable {
   private var lastPublishMs: Int64 = 0
   private var isClosed = false
   private var sampling: RepeatedTask?
+  private var lastUseMs = WallClock.nowMs()
+  /// Set by the service: nobody has used the topic for long.
+  var onInactive: ((NonPersistentTopic) -> Void)?
 
   init(
     name: TopicName, policies: EffectivePolicies, configuration: BrokerConfiguration, schemas: SchemaRegistry,
@@ -44,7 +47,18 @@ final class NonPersistentTopic: @unchecked Sendable {
       let nowMs = WallClock.nowMs()
       rates.sample(counters, nowMs: nowMs)
       for producer in producers.values { producer.rates.sample(producer.counters, nowMs: nowMs) }
+      checkInactivity(nowMs: nowMs)
     }
+  }
+
+  private func checkInactivity(nowMs: Int64) {
+    guard policies.deletesInactive, producers.isEmpty, subscriptions.values.allSatisfy(\.consumers.isEmpty) else {
+      lastUseMs = nowMs
+      return
+    }
+    guard nowMs - lastUseMs >= Int64(policies.inactiveSeconds) * 1000 else { return }
+    lastUseMs = nowMs
+    onInactive?(self)
   }
 
   // MARK: Producers

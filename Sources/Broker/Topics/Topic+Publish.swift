@@ -153,7 +153,8 @@ extension Topic {
         producer, request,
         BrokerError(
           .persistence,
-          "Entry \(position) of \(key) follows \(previous), but \(expected) is the last one received: resume behind it"))
+          "Entry \(position) of \(key) follows \(previous), but \(expected) is the last one received: resume behind it")
+      )
       return false
     }
   }

@@ -35,19 +35,21 @@ extension Topic {
   /// Starts the replicators that the policy names and that do not run. Nothing is stopped or deleted here: a cursor that
   /// no policy names may be the only trace of messages that another region still needs.
   func startReplicators() async {
-    let missing = (try? await onLoop { topic in
-      topic.state == .closed || topic.replicatorFactory == nil
-        ? [] : topic.policies.remoteClusters.filter { topic.replicators[$0] == nil }
-    }) ?? []
+    let missing =
+      (try? await onLoop { topic in
+        topic.state == .closed || topic.replicatorFactory == nil
+          ? [] : topic.policies.remoteClusters.filter { topic.replicators[$0] == nil }
+      }) ?? []
     for cluster in missing.sorted() { await startReplicator(cluster) }
   }
 
   private func startReplicator(_ cluster: String) async {
-    let claimed = (try? await onLoop { topic in
-      guard topic.state != .closed, topic.replicators[cluster] == nil else { return false }
-      topic.replicators[cluster] = HostedReplicator()
-      return true
-    }) ?? false
+    let claimed =
+      (try? await onLoop { topic in
+        guard topic.state != .closed, topic.replicators[cluster] == nil else { return false }
+        topic.replicators[cluster] = HostedReplicator()
+        return true
+      }) ?? false
     guard claimed else { return }
     do {
       let start = try await onLoop { $0.policies.replicationStartAt }
@@ -110,16 +112,17 @@ extension Topic {
   /// Takes policies that an operator changed. A cluster that the new ones no longer name loses its replicator and its
   /// cursor, and with it the right to what it has not received: that is what removing it means.
   func apply(_ new: EffectivePolicies) async {
-    let removed = (try? await onLoop { topic -> Set<String> in
-      guard topic.state != .closed, topic.policies != new else { return [] }
-      let removed = topic.policies.remoteClusters.subtracting(new.remoteClusters)
-      topic.policies = new
-      topic.admission.maximumProducers = new.maxProducers
-      topic.applyLimits()
-      TopicLoader.apply(new, to: &topic.log.configuration)
-      for hosted in topic.replicators.values { hosted.replicator?.policyChanged() }
-      return removed
-    }) ?? []
+    let removed =
+      (try? await onLoop { topic -> Set<String> in
+        guard topic.state != .closed, topic.policies != new else { return [] }
+        let removed = topic.policies.remoteClusters.subtracting(new.remoteClusters)
+        topic.policies = new
+        topic.admission.maximumProducers = new.maxProducers
+        topic.applyLimits()
+        TopicLoader.apply(new, to: &topic.log.configuration)
+        for hosted in topic.replicators.values { hosted.replicator?.policyChanged() }
+        return removed
+      }) ?? []
     for cluster in removed { await removeReplicator(cluster) }
     await startReplicators()
   }

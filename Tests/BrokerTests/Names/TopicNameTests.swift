@@ -12,7 +12,9 @@ import Testing
     #expect(try TopicName(text).description == full)
   }
 
-  @Test(arguments: ["", "a/b", "http://t/n/a", "persistent://t/n", "persistent://t/n/", "t/n!/a", "persistent://t/n/a\u{7}"])
+  @Test(arguments: [
+    "", "a/b", "http://t/n/a", "persistent://t/n", "persistent://t/n/", "t/n!/a", "persistent://t/n/a\u{7}",
+  ])
   func badNamesAreRefusedWithTheirKind(text: String) {
     #expect { try TopicName(text) } throws: { ($0 as? BrokerError)?.kind == .invalidTopicName }
   }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct SchemaCompatibilityTests {
   private func record(_ fields: String) -> SchemaDefinition {
-    SchemaDefinition(type: .avro, data: Array(#"{"type":"record","name":"R","namespace":"n","fields":[\#(fields)]}"#.utf8))
+    SchemaDefinition(
+      type: .avro, data: Array(#"{"type":"record","name":"R","namespace":"n","fields":[\#(fields)]}"#.utf8))
   }
 
   private func allows(
@@ -73,7 +74,8 @@ import Testing
   }
 
   @Test func deepNestingIsRefusedWithoutACrash() {
-    let deep = String(repeating: #"{"type":"array","items":"#, count: 500) + #""int""# + String(repeating: "}", count: 500)
+    let deep =
+      String(repeating: #"{"type":"array","items":"#, count: 500) + #""int""# + String(repeating: "}", count: 500)
     #expect(!allows(SchemaDefinition(type: .avro, data: Array(deep.utf8)), after: [], .full))
   }
 

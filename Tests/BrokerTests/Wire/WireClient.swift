@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import PulsarWire
 import TestSupport
+import Transport
 
 /// A client made of frames: says what a test wants it to say, and shows what came back.
 final class WireClient: Sendable {
@@ -13,12 +14,15 @@ final class WireClient: Sendable {
   private let inbox: Inbox
 
   static func connect(
-    port: Int, handshake: Bool = true, _ features: (inout Features) -> Void = { _ in }
+    port: Int, tls: TLSContext? = nil, handshake: Bool = true, _ features: (inout Features) -> Void = { _ in }
   ) async throws -> WireClient {
     let inbox = Inbox()
     let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
+          if let tls {
+            try channel.pipeline.syncOperations.addHandler(TLSHandler(context: tls, serverHostname: "127.0.0.1"))
+          }
           try channel.pipeline.syncOperations.addHandlers(
             ByteToMessageHandler(PulsarFrameDecoder()), InboxHandler(inbox: inbox))
         }
