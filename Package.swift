@@ -155,7 +155,7 @@ let package = Package(
       "Broker",
       [
         "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "PulsarClient", nio, nioPosix, nioEmbedded,
-        logging, concurrencyHelpers,
+        logging, concurrencyHelpers, "Transport", "Checksums",
       ]),
     tests("PulsarClient", ["PulsarWire", nio, nioPosix, logging]),
     tests(
