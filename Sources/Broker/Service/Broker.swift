@@ -33,6 +33,7 @@ public final class Broker: Sendable {
     var tlsContext: TLSContext?
     var sessions: [UInt64: ClientSession] = [:]
     var changes: Task<Void, Never>?
+    var keeper: Task<Void, Never>?
     var isStopping = false
     var producerNamePrefix = ""
   }
@@ -62,6 +63,8 @@ public final class Broker: Sendable {
     state.withLockedValue { $0.replicatorFactory = factory }
   }
 
+  var replicatorFactory: (any TopicReplicatorFactory)? { state.withLockedValue { $0.replicatorFactory } }
+
   // MARK: Life
 
   /// Listens on the configured ports. Throws ``BrokerError`` with the address that could not be had.
@@ -79,7 +82,14 @@ public final class Broker: Sendable {
     let task = Task { [weak self] in
       for await change in changes { await self?.policyChanged(change) }
     }
-    state.withLockedValue { $0.changes = task }
+    let keeper = Task { [weak self] in
+      guard self?.replicatorFactory != nil else { return }
+      await self?.keepReplicatedTopicsLoaded()
+    }
+    state.withLockedValue {
+      $0.changes = task
+      $0.keeper = keeper
+    }
     logger.info(
       "the broker serves",
       metadata: [
@@ -148,6 +158,7 @@ public final class Broker: Sendable {
   public func shutdown() async throws {
     let (channels, sessions, changes) = state.withLockedValue { state in
       state.isStopping = true
+      state.keeper?.cancel()
       return ([state.plain, state.tls].compactMap { $0 }, Array(state.sessions.values), state.changes)
     }
     changes?.cancel()

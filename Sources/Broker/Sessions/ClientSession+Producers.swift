@@ -27,6 +27,10 @@ extension ClientSession {
     producers[id] = .opening(isCancelled: false)
     let spec = producerSpec(command)
     run {
+      if spec.stream != nil {
+        try await self.broker.preparePartitions(
+          of: topicName, atLeast: spec.metadata[ReplicatorStreamProperty.partitions])
+      }
       let topic = try await self.broker.topic(
         topicName, createIfMissing: true, isReplicator: spec.isFromReplicator)
       let port = try await self.eventLoop.submit { self.outbox(for: topic.eventLoop).port }.get()

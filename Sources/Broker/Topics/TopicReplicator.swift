@@ -5,6 +5,12 @@ public protocol TopicReplicatorFactory: Sendable {
   /// A replicator of `topic` towards `remoteCluster`, reading behind `cursor`. Called on the topic's loop; the topic
   /// starts it next.
   func makeReplicator(topic: Topic, remoteCluster: String, cursor: TopicCursor) -> any TopicReplicator
+  /// So many stored topics that are replicated are not loaded at the moment: their backlog is not known.
+  func topicsLoading(_ count: Int)
+}
+
+extension TopicReplicatorFactory {
+  public func topicsLoading(_ count: Int) {}
 }
 
 /// One topic partition's sender towards one remote region. Lives on the topic's loop; every call is made there.

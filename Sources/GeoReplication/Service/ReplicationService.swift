@@ -1,11 +1,15 @@
 import Broker
 import Logging
+import MetadataStore
+import NIOConcurrencyHelpers
 import NIOCore
 import PulsarClient
 import TopicLog
 
 /// A region's outgoing replication: a link to every remote region that a namespace names, and a replicator for every
-/// topic partition and region. Its methods can be called from anywhere.
+/// topic partition and region.
+///
+/// Give it to the broker as its replicator factory, before the broker starts. Its methods can be called from anywhere.
 public final class ReplicationService: TopicReplicatorFactory {
   /// The local region.
   public let region: String
@@ -15,6 +19,16 @@ public final class ReplicationService: TopicReplicatorFactory {
   let configuration: ReplicationConfiguration
   let group: any EventLoopGroup
   let logger: Logger
+
+  private struct State {
+    var links: [String: Link] = [:]
+    var follower: Task<Void, Never>?
+    var sampler: Task<Void, Never>?
+    var loadingTopics = 0
+    var isStopped = false
+  }
+
+  private let state = NIOLockedValueBox(State())
 
   /// The service of region `region`; it connects after ``start()``.
   ///
@@ -33,27 +47,148 @@ public final class ReplicationService: TopicReplicatorFactory {
     self.logger = logger
   }
 
+  /// The number of the region's present life, kept in its metadata store; drawn at random by the first who asks.
+  public static func incarnation(in metadata: any MetadataStore) async throws -> UInt64 {
+    let key = "/region/incarnation"
+    while true {
+      if let record = try await metadata.get(key), let number = UInt64(String(decoding: record.value, as: UTF8.self)) {
+        return number
+      }
+      let number = UInt64.random(in: 1...UInt64(Int64.max))
+      do {
+        try await metadata.put(key, Array(String(number).utf8), expected: .absent, lease: nil)
+        return number
+      } catch MetadataError.versionMismatch {
+        continue
+      }
+    }
+  }
+
   /// Connects the links that the policies ask for, and follows the policies from now on.
-  public func start() async throws {}
+  public func start() async throws {
+    let changes = policies.changes()
+    linkNamedRegions()
+    let follower = Task { [weak self] in
+      for await change in changes {
+        guard let self else { return }
+        switch change {
+        case .cluster(let name): self.state.withLockedValue { $0.links[name] }?.recordChanged()
+        case .namespace: self.linkNamedRegions()
+        case .tenant, .topicPolicies, .partitionedTopic: break
+        }
+      }
+    }
+    let sampler = Task { [weak self] in
+      while !Task.isCancelled {
+        try? await Task.sleep(for: .seconds(1))
+        guard let self, !Task.isCancelled else { return }
+        _ = await self.collect(isTick: true)
+      }
+    }
+    state.withLockedValue { state in
+      state.follower = follower
+      state.sampler = sampler
+    }
+  }
 
   /// Closes every link. Replicators are the topics' to stop.
-  public func shutdown() async {}
+  public func shutdown() async {
+    let (links, follower, sampler) = state.withLockedValue { state in
+      state.isStopped = true
+      return (Array(state.links.values), state.follower, state.sampler)
+    }
+    follower?.cancel()
+    sampler?.cancel()
+    for link in links { await link.stop() }
+  }
 
   /// How far every remote region is behind this one, and what the links are doing.
   public func lag() async -> LagReport {
-    LagReport(region: region, incarnation: incarnation, asOfMs: 0, links: [], namespaces: [])
+    let (links, namespaces, nowMs) = await collect(isTick: false)
+    return LagReport(region: region, incarnation: incarnation, asOfMs: nowMs, links: links, namespaces: namespaces)
   }
+
+  /// What the links are doing.
+  public func links() async -> [LinkLag] { await collect(isTick: false).links }
 
   /// A replicator of `topic` towards `remoteCluster`; on the topic's loop.
   public func makeReplicator(topic: Topic, remoteCluster: String, cursor: TopicCursor) -> any TopicReplicator {
-    Replicator()
+    Replicator(
+      topic: topic, link: link(to: remoteCluster), cursor: cursor, configuration: configuration, logger: logger)
   }
-}
 
-final class Replicator: TopicReplicator {
-  func start() {}
-  func stop(completion: @escaping () -> Void) { completion() }
-  func entriesAppended() {}
-  func policyChanged() {}
-  func stats() -> ReplicatorStats { ReplicatorStats() }
+  /// So many topics with something to replicate are not loaded yet: what waits in them is not known.
+  public func topicsLoading(_ count: Int) {
+    state.withLockedValue { $0.loadingTopics = count }
+  }
+
+  // MARK: Links
+
+  private func link(to remote: String) -> Link {
+    let (link, isNew) = state.withLockedValue { state in
+      if let link = state.links[remote] { return (link, false) }
+      let link = Link(
+        remote: remote, region: region, incarnation: incarnation, policies: policies, configuration: configuration,
+        on: group.next(), logger: logger)
+      state.links[remote] = link
+      return (link, !state.isStopped)
+    }
+    if isNew { link.start() }
+    return link
+  }
+
+  /// A link for every region that shares a namespace with this one; links that nobody needs any more are closed.
+  private func linkNamedRegions() {
+    var named: Set<String> = []
+    for namespace in policies.namespaces() {
+      guard let clusters = policies.cachedPolicies(for: namespace)?.replicationClusters, clusters.contains(region)
+      else { continue }
+      named.formUnion(clusters)
+    }
+    named.remove(region)
+    for remote in named.sorted() { _ = link(to: remote) }
+    let idle = state.withLockedValue { state in
+      let idle = state.links.filter { !named.contains($0.key) && $0.value.replicators.isEmpty }
+      for remote in idle.keys { state.links[remote] = nil }
+      return idle.values.map { $0 }
+    }
+    for link in idle { Task { await link.stop() } }
+  }
+
+  // MARK: Figures
+
+  private func collect(isTick: Bool) async -> (links: [LinkLag], namespaces: [NamespaceLag], nowMs: Int64) {
+    let (links, loading) = state.withLockedValue { ($0.links, $0.loadingTopics) }
+    var reports: [LinkLag] = []
+    var namespaces: [NamespaceLag] = []
+    for (remote, link) in links.sorted(by: { $0.key < $1.key }) {
+      let samples = await Self.samples(of: link, isTick: isTick)
+      let nowMs = wallClockMs()
+      reports.append(
+        link.journal.withLockedValue { journal in
+          LagAccount.link(
+            to: remote, samples, status: link.status, loading: loading, journal: &journal, nowMs: nowMs)
+        })
+      namespaces += LagAccount.namespaces(to: remote, samples)
+    }
+    return (reports, namespaces, wallClockMs())
+  }
+
+  private static func samples(of link: Link, isTick: Bool) async -> [ReplicatorSample] {
+    let byLoop = Dictionary(grouping: link.replicators) { ObjectIdentifier($0.eventLoop) }
+    var samples: [ReplicatorSample] = []
+    for group in byLoop.values {
+      guard let loop = group.first?.eventLoop else { continue }
+      let some = try? await loop.submit {
+        let now = NIODeadline.now()
+        let nowMs = wallClockMs()
+        return group.map { replicator in
+          if isTick { replicator.tick(now: now, nowMs: nowMs) }
+          return replicator.sample(now: now, nowMs: nowMs)
+        }
+      }.get()
+      samples += some ?? []
+    }
+    return samples
+  }
 }

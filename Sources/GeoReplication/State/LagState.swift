@@ -53,6 +53,13 @@ public struct LagState: Sendable {
     oldest = nil
   }
 
+  /// The remote has less than was thought: nothing that was noted holds.
+  mutating func forget() {
+    acknowledgedCounters = nil
+    caughtUpAtMs = nil
+    oldest = nil
+  }
+
   /// The counters right before the first entry that waits, read from that entry.
   mutating func learned(_ counters: ReplicatorState.Counters) {
     if acknowledgedCounters == nil { acknowledgedCounters = counters }

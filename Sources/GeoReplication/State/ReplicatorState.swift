@@ -119,21 +119,35 @@ public struct ReplicatorState: Sendable {
   private var inFlight: Deque<InFlight> = []
   public private(set) var inFlightBytes = 0
   public private(set) var window: LinkWindow
-  private var isReading = false
-  private var epoch: UInt64
-  private var failures = 0
+  /// Whether a read is under way.
+  public private(set) var isReading = false
+  /// Of the stream that is open or being opened.
+  public private(set) var epoch: UInt64
   private var lastProgress: NIODeadline
   public private(set) var lag: LagState
   /// Entries that were sent again because a stream had ended before their acknowledgement.
   public private(set) var resumes = 0
+  /// The last entry that was sent and that the remote has: what its watermark must be at least. It can be far behind
+  /// ``acknowledged``, where only entries follow that are not for the remote. `nil` if not known.
+  public private(set) var lastStored: Position?
+  /// Messages that the remote acknowledged since this machine was made.
+  public private(set) var storedMessages: UInt64 = 0
+  /// Bytes that it acknowledged.
+  public private(set) var storedBytes: UInt64 = 0
+  /// Attempts that failed since the remote last acknowledged something.
+  public private(set) var failures = 0
 
   /// A replicator that has not started.
   ///
   /// - Parameters:
   ///   - markDelete: the durable cursor.
+  ///   - lastStored: ``lastStored`` as it was saved with the cursor.
   ///   - epoch: larger than that of any earlier stream of this topic, also of an earlier process.
-  public init(markDelete: Position, epoch: UInt64, configuration: Configuration, now: NIODeadline) {
+  public init(
+    markDelete: Position, lastStored: Position? = nil, epoch: UInt64, configuration: Configuration, now: NIODeadline
+  ) {
     self.configuration = configuration
+    self.lastStored = lastStored
     self.acknowledged = markDelete
     self.lastRead = markDelete
     self.lastSent = .earliest
@@ -145,6 +159,9 @@ public struct ReplicatorState: Sendable {
 
   /// Entries under way.
   public var inFlightCount: Int { inFlight.count }
+
+  /// The oldest entry under way.
+  public var oldestInFlight: Position? { inFlight.first?.facts.position }
 
   // MARK: - Life of the stream
 
@@ -177,8 +194,9 @@ public struct ReplicatorState: Sendable {
   ///   - epoch: of the stream that opened.
   ///   - watermark: up to where the remote has this topic's entries; `nil` if it never saw one.
   ///   - firstAvailable: the oldest entry that is still in the local log.
+  ///   - keepsWatermark: whether the remote would say one if it had it; a Pulsar cluster does not.
   public mutating func opened(
-    epoch: UInt64, watermark: Position?, firstAvailable: Position?, now: NIODeadline
+    epoch: UInt64, watermark: Position?, firstAvailable: Position?, keepsWatermark: Bool = true, now: NIODeadline
   ) -> [Action] {
     guard phase == .connecting, epoch == self.epoch else { return [] }
     phase = .streaming
@@ -191,7 +209,7 @@ public struct ReplicatorState: Sendable {
       if watermark > acknowledged {
         acknowledged = watermark
         actions.append(.markDelete(watermark))
-      } else if watermark < acknowledged {
+      } else if watermark < lastStored ?? acknowledged {
         // The remote lost what it had acknowledged: what is still here goes again; what is not, is a gap on record.
         if let firstAvailable, firstAvailable.ledgerID > watermark.ledgerID, firstAvailable <= acknowledged {
           actions.append(.gap(from: watermark, through: firstAvailable))
@@ -199,8 +217,15 @@ public struct ReplicatorState: Sendable {
           actions.append(.gap(from: watermark, through: acknowledged))
         }
         acknowledged = watermark
+        lag.forget()
       }
+      // What lies between the watermark and the cursor otherwise is not for the remote.
+      lastStored = watermark
       lastRead = acknowledged
+    } else if keepsWatermark, let lost = lastStored {
+      // The remote began anew. What it once acknowledged stays lost: the cursor says what it is still owed.
+      actions.append(.gap(from: .earliest, through: lost))
+      lastStored = nil
     }
     actions.append(.read)
     return actions
@@ -291,10 +316,13 @@ public struct ReplicatorState: Sendable {
     var newest: InFlight?
     while let first = inFlight.first, first.facts.position <= watermark {
       bytes += first.facts.bytes
+      storedMessages += UInt64(max(0, first.facts.messages))
       newest = inFlight.removeFirst()
     }
     guard let newest else { return [] }
     inFlightBytes -= bytes
+    storedBytes += UInt64(bytes)
+    lastStored = newest.facts.position
     failures = 0
     lastProgress = now
     window.acknowledged(
