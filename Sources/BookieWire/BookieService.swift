@@ -9,7 +9,8 @@ public protocol BookieService: Sendable {
   ///
   /// - Parameters:
   ///   - onResponses: called on the loop with answers, in any order, many at a time. Match them by request id.
-  ///   - onClose: called on the loop once, when the bookie stops; requests without an answer have an unknown outcome.
+  ///   - onClose: called on the loop once, when the bookie stops; requests without an answer have an unknown outcome, and
+  ///     later ones get none.
   func connect(
     on eventLoop: any EventLoop, onResponses: @escaping ([BookieResponse]) -> Void, onClose: @escaping () -> Void
   ) -> any LocalBookieConnection

@@ -88,6 +88,7 @@ final class LocalClient: @unchecked Sendable {
         onClose: {
           for promise in client.waiting.values { promise.fail(BookieError.closed) }
           client.waiting = [:]
+          client.connection = nil
         })
       return client
     }.get()
@@ -109,6 +110,7 @@ final class LocalClient: @unchecked Sendable {
   /// Submits requests as one batch, and returns their answers in order.
   func call(_ make: @escaping @Sendable (_ nextID: () -> UInt64) -> [BookieRequest]) async throws -> [BookieResponse] {
     try await loop.flatSubmit { () -> EventLoopFuture<[BookieResponse]> in
+      guard let connection = self.connection else { return self.loop.makeFailedFuture(BookieError.closed) }
       let first = self.nextID
       let requests = make {
         defer { self.nextID += 1 }
@@ -119,7 +121,7 @@ final class LocalClient: @unchecked Sendable {
         self.waiting[id] = promise
         return promise.futureResult
       }
-      self.connection?.submit(requests)
+      connection.submit(requests)
       return EventLoopFuture.whenAllSucceed(futures, on: self.loop)
     }.get()
   }

@@ -247,6 +247,20 @@ struct BookieRestartTests {
     }
   }
 
+  @Test("A first start that ended half-way is simply begun again")
+  func halfStarted() async throws {
+    try await BookieHarness.with { harness in
+      let journal = harness.configuration.journalDirectory
+      try FileManager.default.createDirectory(atPath: journal, withIntermediateDirectories: true)
+      let cookie = Cookie(bookieID: "b1", instance: "77", role: "journal")
+      try Data(cookie.encoded).write(to: URL(fileURLWithPath: journal + "/" + Cookie.fileName))
+      let bookie = try await harness.start()
+      try await bookie.shutdown()
+      let again = try await harness.start()
+      try await again.shutdown()
+    }
+  }
+
   static func refused(
     _ harness: BookieHarness, _ words: String, _ adjust: (inout BookieConfiguration) -> Void = { _ in }
   ) async {

@@ -72,6 +72,12 @@ struct Identity {
         "\(strange.path) holds files but no cookie of bookie \(id): point the bookie at empty directories or at its own."
       )
     }
+    if stored == nil, found.allSatisfy({ $0.cookie == nil || $0.cookie?.bookieID == id }),
+      try await blocking({ try self.isUnused() })
+    {
+      // The very first start ended half-way: nothing was ever stored, and the cluster knows nothing yet.
+      return try await create(metadata)
+    }
     for directory in found {
       guard let cookie = directory.cookie else {
         throw BookieError.identity(
@@ -86,13 +92,9 @@ struct Identity {
       }
     }
     guard let stored else {
-      guard try await blocking({ try self.isUnused() }) else {
-        throw BookieError.identity(
-          "The cluster's metadata does not know bookie \(id), whose directories hold data: "
-            + "check that this is the right metadata store.")
-      }
-      // The very first start ended between the directories and the metadata.
-      return try await register(known, metadata)
+      throw BookieError.identity(
+        "The cluster's metadata does not know bookie \(id), whose directories hold data: "
+          + "check that this is the right metadata store.")
     }
     guard stored.instance == known.instance else {
       throw BookieError.identity(

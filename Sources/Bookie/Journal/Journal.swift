@@ -38,6 +38,8 @@ final class Journal: Sendable {
     var statistics = Statistics()
     /// Files that are complete, oldest first, by first sequence.
     var olderFiles: [UInt64] = []
+    /// The file being written, also before its first record is synced.
+    var currentFile: UInt64 = 0
     var spare: String?
   }
 
@@ -68,7 +70,10 @@ final class Journal: Sendable {
     let file = try JournalFile(
       directory: configuration.journalDirectory, firstSequence: next, recycled: spare,
       preallocation: configuration.journalPreallocation)
-    state.withLockedValue { $0.mark = JournalMark(sequence: next - 1, file: next, offset: UInt64(file.offset)) }
+    state.withLockedValue { state in
+      state.mark = JournalMark(sequence: next - 1, file: next, offset: UInt64(file.offset))
+      state.currentFile = next
+    }
     let worker = WorkerThread(name: "journal") { [self] in
       var writer = JournalWriter(journal: self, file: file)
       writer.run()
@@ -98,7 +103,7 @@ final class Journal: Sendable {
   func release(before mark: JournalMark) throws(BookieError) {
     let (released, keep) = state.withLockedValue { state -> ([UInt64], Bool) in
       var ends = state.olderFiles.dropFirst().map { $0 }
-      ends.append(state.mark.file)
+      ends.append(state.currentFile)
       let count = zip(state.olderFiles, ends).prefix { _, next in next <= mark.sequence + 1 }.count
       let released = Array(state.olderFiles.prefix(count))
       state.olderFiles.removeFirst(count)
@@ -228,6 +233,7 @@ final class Journal: Sendable {
     private mutating func roll() throws(BookieError) {
       let spare = journal.state.withLockedValue { state in
         state.olderFiles.append(file.firstSequence)
+        state.currentFile = sequence
         defer { state.spare = nil }
         return state.spare
       }

@@ -59,7 +59,8 @@ final class Flusher: Sendable {
     while let commands = mailbox.take(until: min(due, retry ?? due)) {
       var isClosing = false
       var finished: [@Sendable () -> Void] = []
-      var mustFlush = commands.isEmpty
+      // Commands may keep coming: what is due must not wait for a pause between them.
+      var mustFlush = NIODeadline.now() >= min(due, retry ?? due)
       for command in commands {
         switch command {
         case .wake: mustFlush = mustFlush || retry == nil
