@@ -38,7 +38,7 @@ public enum PulsarClientError: Error, CustomStringConvertible, Sendable, Equatab
     case .fenced(let topic): "another producer has taken \(topic) over"
     case .producerQueueFull: "too many messages wait for their receipt; wait, or raise maxPendingMessages"
     case .messageTooLarge(let size, let limit):
-      "the message has \(size) bytes and the broker takes \(limit); enable chunking or split it"
+      "the message has \(size) bytes and the broker takes \(limit); split it"
     case .corrupt(let sentence): sentence
     case .closed: "it was closed"
     }

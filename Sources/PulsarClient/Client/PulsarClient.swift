@@ -13,7 +13,7 @@ import Transport
 /// try await producer.send(Message("hello"))
 /// let consumer = try await client.consumer(topic: "demo/orders/created", subscription: "billing")
 /// let message = try await consumer.receive()
-/// try await consumer.acknowledge(message)
+/// consumer.acknowledge(message)
 /// await client.close()
 /// ```
 public final class PulsarClient: Sendable {

@@ -7,7 +7,7 @@ import Transport
 
 /// The producer of one topic partition: batches, numbers, sends, and sends again after every reconnect, in order.
 ///
-/// Confined to `eventLoop`, but for ``canTake`` and the waiting for room.
+/// Confined to `eventLoop`, but for ``submit(_:completion:)`` and the waiting for room.
 final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   typealias Completion = @Sendable (Result<MessageID, PulsarClientError>) -> Void
 
@@ -15,6 +15,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   private struct Sent {
     var header: ByteBuffer
     var payload: ByteBuffer
+    var size: Int
     var completions: [Completion]
   }
 
@@ -30,7 +31,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   let eventLoop: any EventLoop
   private(set) var name: String
   private(set) var lastSequencePushed: Int64
-  private unowned let client: PulsarClient
+  private let client: PulsarClient
   private let configuration: ProducerConfiguration
   private let id: UInt64
   private let logger: Logger
@@ -41,16 +42,20 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   private var batch = BatchBuilder()
   private var batchFirst: (sequence: UInt64, message: Message)?
   private var batchLastSequence: UInt64 = 0
+  private var batchReserved = 0
   private var batchCompletions: [Completion] = []
   private var batchTimer: Scheduled<Void>?
   private var timeoutTask: RepeatedTask?
   private var backoff: Backoff
   private var generator = SystemRandomNumberGenerator()
-  private var flushWaiters: [EventLoopPromise<Void>] = []
+  private var flushWaiters: [(until: Int, promise: EventLoopPromise<Void>)] = []
+  private var entriesSent = 0
   private var needsFlush = false
 
-  /// What other threads may see: how much waits, and who waits for room.
+  /// What other threads may see: messages on their way to the loop, how much waits, and who waits for room.
   private struct Room {
+    var inbox: [(message: Message, completion: Completion)] = []
+    var isDrainScheduled = false
     var messages = 0
     var bytes = 0
     var waiters: [CheckedContinuation<Void, Never>] = []
@@ -72,24 +77,42 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
 
   // MARK: - Room
 
-  /// Reserves room for a message; any thread.
-  func reserve(_ bytes: Int) -> Bool {
-    room.withLockedValue { room in
+  /// Takes a message if there is room for it; any thread. Messages of one thread stay in order, and many cross to the
+  /// loop in one hop.
+  ///
+  /// - Returns: whether it was taken; if not, `completion` is not called.
+  func submit(_ message: Message, completion: @escaping Completion) -> Bool {
+    let bytes = message.payload.readableBytes
+    let (isTaken, schedules) = room.withLockedValue { room in
       guard
         room.messages < configuration.maxPendingMessages,
         room.messages == 0 || room.bytes + bytes <= configuration.maxPendingBytes
-      else { return false }
+      else { return (false, false) }
       room.messages += 1
       room.bytes += bytes
-      return true
+      room.inbox.append((message, completion))
+      defer { room.isDrainScheduled = true }
+      return (true, !room.isDrainScheduled)
     }
+    if schedules { eventLoop.execute { self.drainInbox() } }
+    return isTaken
+  }
+
+  private func drainInbox() {
+    let messages = room.withLockedValue { room in
+      room.isDrainScheduled = false
+      defer { room.inbox = [] }
+      return room.inbox
+    }
+    for (message, completion) in messages { enqueue(message, completion) }
   }
 
   /// Waits until something was stored, then a reservation is worth another try; any thread.
-  func waitForRoom() async {
+  func waitForRoom(_ bytes: Int) async {
     await withCheckedContinuation { continuation in
       let resumeNow = room.withLockedValue { room in
-        if room.messages < configuration.maxPendingMessages && room.bytes < configuration.maxPendingBytes {
+        if room.messages == 0 { return true }
+        if room.messages < configuration.maxPendingMessages, room.bytes + bytes <= configuration.maxPendingBytes {
           return true
         }
         room.waiters.append(continuation)
@@ -152,7 +175,10 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   }
 
   private func opened(_ connection: PulsarConnection, _ success: ProtoCommandProducerSuccess) {
-    if case .closed = state { return }
+    guard case .connecting = state else {
+      abandon(connection)
+      return
+    }
     state = .open(connection)
     backoff.reset()
     name = success.producerName
@@ -160,6 +186,13 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     if configuration.initialSequenceID == nil, lastSequencePushed < success.lastSequenceID {
       lastSequencePushed = success.lastSequenceID
     }
+    // The limit may be another one than that of the broker before, or was not known yet.
+    for entry in pending.remove(where: { $0.payload.size > connection.maxMessageSize }) {
+      fail(
+        entry.payload.completions, entry.bytes, entry.messages,
+        .messageTooLarge(size: entry.payload.size, limit: connection.maxMessageSize))
+    }
+    notifyFlushed()
     for entry in pending.entries {
       connection.write(entry.payload.header)
       connection.write(entry.payload.payload)
@@ -167,9 +200,17 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     connection.flush()
   }
 
+  /// Lets the broker forget the producer, without waiting for it.
+  private func abandon(_ connection: PulsarConnection) {
+    connection.unregister(producer: id)
+    var request = ProtoCommandCloseProducer()
+    request.producerID = id
+    request.requestID = connection.makeID()
+    connection.send(ProtoBaseCommand(request))
+  }
+
   func close() -> EventLoopFuture<Void> {
     eventLoop.assertInEventLoop()
-    sendBatch()
     return flush().flatMapError { _ in self.eventLoop.makeSucceededVoidFuture() }.flatMap {
       guard case .open(let connection) = self.state else {
         self.finish(.closed, .closed)
@@ -195,7 +236,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   // MARK: - Sending
 
   /// Takes a message for which room was reserved.
-  func enqueue(_ message: Message, completion: @escaping Completion) {
+  private func enqueue(_ message: Message, _ completion: @escaping Completion) {
     eventLoop.assertInEventLoop()
     switch state {
     case .failed(let error):
@@ -220,7 +261,12 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
       properties: message.properties, partitionKey: message.key, payloadSize: Int32(message.payload.readableBytes),
       eventTimeMs: message.eventTimeMs, orderingKey: message.orderingKey, sequenceID: sequence)
     let size = BatchBuilder.encodedSize(metadata: single, payload: message.payload)
-    if batch.count > 0, batch.readableBytes + size > configuration.batchingMaxBytes { sendBatch() }
+    // Receipts name one number of a batch: its numbers must ascend.
+    if batch.count > 0,
+      batch.readableBytes + size > configuration.batchingMaxBytes || sequence <= batchLastSequence
+    {
+      sendBatch()
+    }
     if batch.count == 0 {
       batch = BatchBuilder(capacity: min(configuration.batchingMaxBytes, max(4096, size)))
       batchFirst = (sequence, message)
@@ -233,6 +279,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     }
     batch.append(metadata: single, payload: message.payload)
     batchLastSequence = sequence
+    batchReserved += message.payload.readableBytes
     batchCompletions.append(completion)
     if batch.count >= configuration.batchingMaxMessages || batch.readableBytes >= configuration.batchingMaxBytes
       || configuration.batchingMaxPublishDelay <= .zero
@@ -249,14 +296,18 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     let count = batch.count
     let completions = batchCompletions
     let payload = batch.finish()
+    let reserved = batchReserved
     batchCompletions = []
     batchFirst = nil
+    batchReserved = 0
     var metadata = MessageMetadata(producerName: name, sequenceID: first.sequence, publishTimeMs: WallClock.nowMs())
     metadata.numMessagesInBatch = Int32(count)
     metadata.highestSequenceID = batchLastSequence
     metadata.partitionKey = first.message.key
     metadata.orderingKey = first.message.orderingKey
-    send(metadata, payload, sequence: first.sequence, last: batchLastSequence, count: count, completions)
+    send(
+      metadata, payload, reserved: reserved, sequence: first.sequence, last: batchLastSequence, count: count,
+      completions)
   }
 
   private func sendSingle(_ message: Message, _ sequence: UInt64, _ completion: @escaping Completion) {
@@ -269,14 +320,15 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     if let replicateTo = message.replicateTo {
       metadata.replicateTo = replicateTo.isEmpty ? ["__local__"] : replicateTo
     }
-    send(metadata, message.payload, sequence: sequence, last: sequence, count: 1, [completion])
+    send(
+      metadata, message.payload, reserved: message.payload.readableBytes, sequence: sequence, last: sequence, count: 1,
+      [completion])
   }
 
   private func send(
-    _ metadata: MessageMetadata, _ payload: ByteBuffer, sequence: UInt64, last: UInt64, count: Int,
+    _ metadata: MessageMetadata, _ payload: ByteBuffer, reserved: Int, sequence: UInt64, last: UInt64, count: Int,
     _ completions: [Completion]
   ) {
-    let reserved = payload.readableBytes
     var metadata = metadata
     var payload = payload
     metadata.schemaVersion = schemaVersion
@@ -307,7 +359,8 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     pending.append(
       .init(
         firstSequence: sequence, lastSequence: last, messages: count, bytes: reserved, enqueuedAt: .now(),
-        payload: Sent(header: header, payload: payload, completions: completions)))
+        payload: Sent(header: header, payload: payload, size: entrySize, completions: completions)))
+    entriesSent += 1
     guard case .open(let connection) = state else { return }
     connection.write(header)
     connection.write(payload)
@@ -324,13 +377,14 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     }
   }
 
-  /// Completes when everything that was enqueued before has its receipt.
+  /// Completes when everything that was submitted before has its receipt, or has failed.
   func flush() -> EventLoopFuture<Void> {
     eventLoop.assertInEventLoop()
+    drainInbox()
     sendBatch()
     if pending.isEmpty { return eventLoop.makeSucceededVoidFuture() }
     let promise = eventLoop.makePromise(of: Void.self)
-    flushWaiters.append(promise)
+    flushWaiters.append((entriesSent, promise))
     return promise.futureResult
   }
 
@@ -373,7 +427,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
       notifyFlushed()
     default:
       // Nothing behind a refused entry may be stored before it: open anew and send everything again.
-      connection.unregister(producer: id)
+      abandon(connection)
       reconnect(.broker(error.error, error.message))
     }
   }
@@ -425,13 +479,16 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   private func failPending(_ error: PulsarClientError) {
     for entry in pending.removeAll() { fail(entry.payload.completions, entry.bytes, entry.messages, error) }
     if batch.count > 0 {
-      let bytes = batch.readableBytes
       let count = batch.count
       let completions = batchCompletions
+      let reserved = batchReserved
+      batchTimer?.cancel()
+      batchTimer = nil
       _ = batch.finish()
       batchCompletions = []
       batchFirst = nil
-      fail(completions, min(bytes, room.withLockedValue { $0.bytes }), count, error)
+      batchReserved = 0
+      fail(completions, reserved, count, error)
     }
     notifyFlushed()
   }
@@ -442,9 +499,10 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   }
 
   private func notifyFlushed() {
-    guard pending.isEmpty, batch.count == 0, !flushWaiters.isEmpty else { return }
-    let waiters = flushWaiters
-    flushWaiters.removeAll()
-    for waiter in waiters { waiter.succeed(()) }
+    guard !flushWaiters.isEmpty else { return }
+    let answered = entriesSent - pending.entries.count
+    while let first = flushWaiters.first, first.until <= answered {
+      flushWaiters.removeFirst().promise.succeed(())
+    }
   }
 }

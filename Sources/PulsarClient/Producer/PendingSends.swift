@@ -37,14 +37,22 @@ struct PendingSends<Payload> {
   mutating func receipt(sequence: UInt64) -> Receipt {
     guard let first = entries.first, sequence >= first.firstSequence else { return .stale }
     guard sequence <= first.lastSequence else { return .outOfOrder }
-    return .completed(removeFirst()!)
+    entries.removeFirst()
+    messages -= first.messages
+    bytes -= first.bytes
+    return .completed(first)
   }
 
-  mutating func removeFirst() -> Entry? {
-    guard let entry = entries.popFirst() else { return nil }
-    messages -= entry.messages
-    bytes -= entry.bytes
-    return entry
+  /// Takes out the entries that `condition` holds for, in order.
+  mutating func remove(where condition: (Entry) -> Bool) -> [Entry] {
+    let removed = entries.filter(condition)
+    guard !removed.isEmpty else { return [] }
+    entries.removeAll(where: condition)
+    for entry in removed {
+      messages -= entry.messages
+      bytes -= entry.bytes
+    }
+    return Array(removed)
   }
 
   mutating func removeAll() -> Deque<Entry> {

@@ -28,6 +28,8 @@ public struct ProducerConfiguration: Sendable {
   public var initialSequenceID: Int64?
   /// Whether other producers may publish too.
   public var accessMode = ProtoProducerAccessMode.shared
+  /// How a key chooses its partition. Producers that share keys with clients in other languages must agree with them.
+  public var hashing = KeyHashing.javaString
   /// Schema of the messages.
   public var schema: ProtoSchema?
   /// Shown in the topic's stats.

@@ -1,0 +1,516 @@
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import PulsarWire
+import Transport
+
+/// The consumer of one topic partition: subscribes, takes entries apart, acknowledges, and subscribes again when the
+/// connection breaks.
+///
+/// Confined to `eventLoop`, but for ``submit(_:)``.
+final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
+  /// What the application says of a message.
+  enum Word {
+    case acknowledge(MessageID)
+    case acknowledgeCumulative(MessageID)
+    case negativeAcknowledge(MessageID)
+  }
+
+  enum State {
+    case connecting
+    case open(PulsarConnection)
+    case closed
+  }
+
+  let topic: String
+  /// Index in the queue, and partition of the topic or -1.
+  let index: Int
+  let partition: Int32
+  let eventLoop: any EventLoop
+  let client: PulsarClient
+  let subscription: String
+  let configuration: ConsumerConfiguration
+  /// Where a consumer without a durable subscription begins; `nil` for a durable one.
+  var start: StartPoint?
+  let isDurable: Bool
+  let queue: MessageQueue
+  let id: UInt64
+  let logger: Logger
+  var state = State.connecting
+  var acks: AckTracker
+  var nacks: NegativeAckTracker
+  var chunks: ChunkAssembler
+  /// Set while the broker moves the subscription: what still comes is of before.
+  var isSeeking = false
+  private(set) var isActive = true
+  private(set) var hasReachedEnd = false
+  private(set) var corruptEntries = 0
+  private var isConnectPending = false
+  private var epoch: UInt64 = 0
+  private var gathered: [ReceivedMessage] = []
+  private var dropped = 0
+  private var ackTimer: Scheduled<Void>?
+  private var nackTimer: Scheduled<Void>?
+  private var backoff: Backoff
+  private var generator = SystemRandomNumberGenerator()
+  private let inbox = NIOLockedValueBox<(words: [Word], isScheduled: Bool)>(([], false))
+
+  init(
+    client: PulsarClient, topic: String, index: Int, partition: Int32, subscription: String, start: StartPoint?,
+    isDurable: Bool, configuration: ConsumerConfiguration, queue: MessageQueue, logger: Logger
+  ) {
+    self.client = client
+    self.topic = topic
+    self.index = index
+    self.partition = partition
+    self.subscription = subscription
+    self.start = start
+    self.isDurable = isDurable
+    self.configuration = configuration
+    self.queue = queue
+    self.logger = logger
+    eventLoop = client.group.next()
+    id = client.makeID()
+    acks = AckTracker(
+      acknowledgesIndexes: configuration.acknowledgesBatchIndexes, maxGroupSize: configuration.acknowledgementGroupSize)
+    nacks = NegativeAckTracker(delay: configuration.negativeAcknowledgementDelay)
+    chunks = ChunkAssembler(
+      maxPending: configuration.maxPendingChunkedMessages, maxBytes: configuration.maxMessageBytes)
+    backoff = Backoff(client.configuration.backoff)
+  }
+
+  // MARK: - Opening
+
+  /// Opens the consumer; fails if the broker refuses it for good.
+  func open() async throws {
+    try await client.retrying("consumer on \(topic)", on: eventLoop) { _ in self.connect() }
+  }
+
+  private func connect() -> EventLoopFuture<Void> {
+    client.connectionToOwner(of: topic, on: eventLoop, slot: Int(id)).flatMap { connection in
+      // What was taken before does not come again; what waits in the queue does.
+      let opening = self.queue.reopen(self.index)
+      self.epoch = opening.epoch
+      self.gathered.removeAll(keepingCapacity: true)
+      self.dropped = 0
+      self.chunks.reset()
+      self.nacks.reset()
+      if !self.isDurable, let last = opening.lastTaken {
+        self.start = StartPoint(last, isInclusive: false, publishTimeMs: self.start?.publishTimeMs)
+      }
+      let request = self.subscribeRequest(connection.makeID())
+      connection.register(self, id: self.id)
+      return connection.request(ProtoBaseCommand(request), id: request.requestID).map { _ in
+        self.opened(connection, permits: opening.permits)
+      }.flatMapErrorThrowing { error in
+        connection.unregister(consumer: self.id)
+        throw error
+      }
+    }
+  }
+
+  private func subscribeRequest(_ requestID: UInt64) -> ProtoCommandSubscribe {
+    var request = ProtoCommandSubscribe()
+    request.topic = topic
+    request.subscription = subscription
+    request.subType = configuration.subscriptionType.wire
+    request.consumerID = id
+    request.requestID = requestID
+    if let name = configuration.name { request.consumerName = name }
+    request.priorityLevel = configuration.priorityLevel
+    request.durable = isDurable
+    request.readCompacted = configuration.readsCompacted
+    request.initialPosition = configuration.initialPosition == .earliest ? .earliest : .latest
+    request.metadata = configuration.properties.map { $0.wire }
+    request.subscriptionProperties = configuration.subscriptionProperties.map { $0.wire }
+    if let schema = configuration.schema { request.schema = schema }
+    if configuration.subscriptionType == .keyShared {
+      var meta = ProtoKeySharedMeta()
+      meta.keySharedMode = .autoSplit
+      request.keySharedMeta = meta
+    }
+    if !isDurable, let start {
+      var id = start.id.wire
+      id.batchIndex = start.id.batchIndex
+      request.startMessageID = id.proto
+    }
+    return request
+  }
+
+  private func opened(_ connection: PulsarConnection, permits: Int) {
+    guard case .connecting = state else {
+      sendClose(connection, connection.makeID())
+      return
+    }
+    state = .open(connection)
+    isSeeking = false
+    backoff.reset()
+    // What is acknowledged before the first permit is not delivered again.
+    sendAcknowledgements()
+    grant(permits)
+  }
+
+  func grant(_ permits: Int) {
+    guard case .open(let connection) = state, permits > 0 else { return }
+    connection.send(FlowCommand(consumerID: id, messagePermits: UInt32(clamping: permits)))
+  }
+
+  // MARK: - Closing
+
+  func close() -> EventLoopFuture<Void> {
+    eventLoop.assertInEventLoop()
+    guard let connection = end() else { return eventLoop.makeSucceededVoidFuture() }
+    let requestID = connection.makeID()
+    var request = ProtoCommandCloseConsumer()
+    request.consumerID = id
+    request.requestID = requestID
+    return connection.request(ProtoBaseCommand(request), id: requestID).map { _ in
+      connection.unregister(consumer: self.id)
+    }.flatMapError { _ in self.eventLoop.makeSucceededVoidFuture() }
+  }
+
+  /// Deletes the subscription; the consumer is closed if that works.
+  func unsubscribe() -> EventLoopFuture<Void> {
+    eventLoop.assertInEventLoop()
+    guard case .open(let connection) = state else {
+      return eventLoop.makeFailedFuture(PulsarClientError.connection("the consumer on \(topic) is not connected"))
+    }
+    drainInbox()
+    sendAcknowledgements()
+    var request = ProtoCommandUnsubscribe()
+    request.consumerID = id
+    request.requestID = connection.makeID()
+    return connection.request(ProtoBaseCommand(request), id: request.requestID).map { _ in
+      connection.unregister(consumer: self.id)
+      _ = self.end()
+    }
+  }
+
+  private func end() -> PulsarConnection? {
+    drainInbox()
+    sendAcknowledgements()
+    ackTimer?.cancel()
+    nackTimer?.cancel()
+    defer { state = .closed }
+    guard case .open(let connection) = state else { return nil }
+    return connection
+  }
+
+  private func sendClose(_ connection: PulsarConnection, _ requestID: UInt64) {
+    connection.unregister(consumer: id)
+    var request = ProtoCommandCloseConsumer()
+    request.consumerID = id
+    request.requestID = requestID
+    connection.send(ProtoBaseCommand(request))
+  }
+
+  // MARK: - From the connection
+
+  func received(message: MessageCommand, entry: ByteBuffer) {
+    guard case .open = state, !isSeeking else { return }
+    do {
+      try take(message, EntryDecoder(entry))
+    } catch {
+      corruptEntries += 1
+      dropped += error.permits
+      logger.warning(
+        "an entry of \(topic) at \(message.messageID.ledgerID):\(message.messageID.entryID) is of no use: \(error.description)"
+      )
+      guard case .open(let connection) = state else { return }
+      connection.send(
+        AckCommand(
+          consumerID: id, type: .individual,
+          messageIDs: [MessageIDData(ledgerID: message.messageID.ledgerID, entryID: message.messageID.entryID)],
+          validationError: error.reason))
+    }
+  }
+
+  private func take(_ command: MessageCommand, _ decoder: EntryDecoder) throws(EntryDecoder.Corrupt) {
+    let entry = AckTracker.Entry(ledgerID: command.messageID.ledgerID, entryID: command.messageID.entryID)
+    let metadata = decoder.metadata
+    if metadata.markerType != nil {
+      dropped += 1
+      if acks.acknowledge(MessageID(ledgerID: entry.ledgerID, entryID: entry.entryID)) { sendAcknowledgements() }
+      return
+    }
+    var payload = decoder.header.payload
+    if metadata.isEncrypted {
+      // Only the application has the keys: it gets the bytes as they are.
+      offer(decoder, .init(index: -1, payload: payload), entry, 0, command)
+      dropped += decoder.messageCount - 1
+      return
+    }
+    if metadata.isChunk, let uuid = metadata.uuid {
+      let outcome = chunks.add(
+        uuid: uuid, chunk: Int(metadata.chunkID ?? -1), of: Int(metadata.numChunksFromMessage ?? 0), payload: payload,
+        entry: entry)
+      guard case .complete(let whole) = outcome else {
+        dropped += 1
+        return
+      }
+      acks.delivered(chunks: whole.entries)
+      payload = try decoder.decompress(whole.payload, limit: configuration.maxMessageBytes)
+      offer(decoder, .init(index: -1, payload: payload), entry, 0, command)
+      return
+    }
+    payload = try decoder.decompress(payload, limit: configuration.maxMessageBytes)
+    guard decoder.isBatch else {
+      offer(decoder, .init(index: -1, payload: payload), entry, 0, command)
+      return
+    }
+    let parts = try decoder.parts(of: payload)
+    let count = decoder.messageCount
+    let wanted = acks.delivered(batch: entry, count: count, ackSet: command.ackSet)
+    dropped += count - parts.count
+    for part in parts {
+      if wanted.contains(Int(part.index)) {
+        offer(decoder, part, entry, Int32(clamping: count), command)
+      } else {
+        dropped += 1
+      }
+    }
+  }
+
+  private func offer(
+    _ decoder: EntryDecoder, _ part: EntryDecoder.Part, _ entry: AckTracker.Entry, _ batchSize: Int32,
+    _ command: MessageCommand
+  ) {
+    let id = MessageID(
+      ledgerID: entry.ledgerID, entryID: entry.entryID, partition: partition, batchIndex: part.index,
+      batchSize: batchSize)
+    if let start, start.drops(id, publishTimeMs: decoder.metadata.publishTimeMs) {
+      dropped += 1
+      return
+    }
+    gathered.append(decoder.message(part, id: id, topic: topic, redeliveryCount: Int(command.redeliveryCount)))
+  }
+
+  func receivedAll() {
+    guard !gathered.isEmpty || dropped > 0 else { return }
+    let messages = gathered
+    let count = dropped
+    gathered = []
+    gathered.reserveCapacity(messages.count)
+    dropped = 0
+    queue.offer(messages, dropped: count, partition: index, epoch: epoch)
+  }
+
+  func activeChanged(_ isActive: Bool) { self.isActive = isActive }
+
+  func reachedEndOfTopic() { hasReachedEnd = true }
+
+  func closedByBroker(_ command: ProtoCommandCloseConsumer) {
+    reconnect(.connection("the broker closed the consumer"))
+  }
+
+  func connectionClosed(_ error: PulsarClientError) {
+    reconnect(error)
+  }
+
+  private func reconnect(_ error: PulsarClientError) {
+    guard case .open = state else { return }
+    state = .connecting
+    logger.debug("consumer on \(topic) subscribes again: \(error)")
+    scheduleConnect()
+  }
+
+  private func scheduleConnect() {
+    guard !isConnectPending else { return }
+    isConnectPending = true
+    let pause = backoff.next(using: &generator).timeAmount
+    eventLoop.assumeIsolated().scheduleTask(in: pause) {
+      self.isConnectPending = false
+      // While a seek is unanswered its subscription is not there to be taken: the answer connects.
+      guard case .connecting = self.state, !self.isSeeking else { return }
+      self.isConnectPending = true
+      self.connect().whenComplete { result in
+        self.isConnectPending = false
+        guard case .connecting = self.state, case .failure(let error) = result else { return }
+        switch error as? PulsarClientError {
+        case .closed: self.fail(.closed)
+        case .broker(let code, let message)
+        where [.authenticationError, .authorizationError, .notAllowedError, .incompatibleSchema].contains(code):
+          self.fail(.broker(code, message))
+        default: self.scheduleConnect()
+        }
+      }
+    }
+  }
+
+  private func fail(_ error: PulsarClientError) {
+    _ = end()
+    queue.fail(error)
+  }
+
+  // MARK: - Acknowledging
+
+  /// Takes the application's word; any thread. Many cross to the loop in one hop.
+  func submit(_ word: Word) {
+    let schedules = inbox.withLockedValue { inbox in
+      inbox.words.append(word)
+      defer { inbox.isScheduled = true }
+      return !inbox.isScheduled
+    }
+    if schedules { eventLoop.execute { self.drainInbox() } }
+  }
+
+  func drainInbox() {
+    let words = inbox.withLockedValue { inbox in
+      inbox.isScheduled = false
+      defer { inbox.words = [] }
+      return inbox.words
+    }
+    if case .closed = state { return }
+    for word in words {
+      switch word {
+      case .acknowledge(let id):
+        if acks.acknowledge(id) { sendAcknowledgements() }
+      case .acknowledgeCumulative(let id): acks.acknowledgeCumulative(id)
+      case .negativeAcknowledge(let id):
+        nacks.add(id, now: .now())
+        scheduleRedelivery()
+      }
+    }
+    guard !acks.isEmpty else { return }
+    if configuration.acknowledgementGroupTime <= .zero {
+      sendAcknowledgements()
+    } else if ackTimer == nil {
+      ackTimer = eventLoop.assumeIsolated().scheduleTask(in: configuration.acknowledgementGroupTime) { [weak self] in
+        self?.ackTimer = nil
+        self?.sendAcknowledgements()
+      }
+    }
+  }
+
+  /// Tells the broker what was gathered; without a connection it stays for the next one.
+  func sendAcknowledgements() {
+    guard case .open(let connection) = state, !acks.isEmpty else { return }
+    let round = acks.drain()
+    if let cumulative = round.cumulative {
+      connection.send(AckCommand(consumerID: id, type: .cumulative, messageIDs: [cumulative]))
+    }
+    if !round.individual.isEmpty {
+      connection.send(AckCommand(consumerID: id, type: .individual, messageIDs: round.individual))
+    }
+  }
+
+  private func scheduleRedelivery() {
+    guard nackTimer == nil, let due = nacks.nextDue else { return }
+    nackTimer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] in
+      guard let self else { return }
+      self.nackTimer = nil
+      let entries = self.nacks.due(now: .now())
+      if !entries.isEmpty { self.redeliver(entries) }
+      self.scheduleRedelivery()
+    }
+  }
+
+  private func redeliver(_ entries: [AckTracker.Entry]) {
+    guard case .open(let connection) = state else { return }
+    sendAcknowledgements()
+    var command = ProtoCommandRedeliverUnacknowledgedMessages()
+    command.consumerID = id
+    if configuration.subscriptionType.redeliversSingleEntries {
+      command.messageIds = entries.map { MessageIDData(ledgerID: $0.ledgerID, entryID: $0.entryID).proto }
+    } else {
+      // Here the broker begins again with the oldest that is not acknowledged: what waits comes again too.
+      queue.drop(index)
+    }
+    connection.send(ProtoBaseCommand(command))
+  }
+
+  // MARK: - Moving
+
+  /// Moves the subscription; the next message is the one at the place, or the first one behind it.
+  func seek(_ place: SeekPlace) -> EventLoopFuture<Void> {
+    eventLoop.assertInEventLoop()
+    guard case .open(let connection) = state, !isSeeking else {
+      return eventLoop.makeFailedFuture(PulsarClientError.connection("the consumer on \(topic) is not connected"))
+    }
+    drainInbox()
+    sendAcknowledgements()
+    var request = ProtoCommandSeek()
+    request.consumerID = id
+    request.requestID = connection.makeID()
+    switch place {
+    case .message(let id): request.messageID = id.wire.proto
+    case .publishTime(let ms): request.messagePublishTime = UInt64(max(0, ms))
+    }
+    isSeeking = true
+    gathered.removeAll()
+    dropped = 0
+    return connection.request(ProtoBaseCommand(request), id: request.requestID).map { _ in
+      self.moved(place, connection)
+    }.flatMapErrorThrowing { error in
+      self.isSeeking = false
+      if case .connecting = self.state { self.scheduleConnect() }
+      throw error
+    }
+  }
+
+  private func moved(_ place: SeekPlace, _ connection: PulsarConnection) {
+    isSeeking = false
+    acks.reset()
+    nacks.reset()
+    chunks.reset()
+    queue.forgetLastTaken(index)
+    hasReachedEnd = false
+    switch place {
+    case .message(let id): start = isDurable && id.batchIndex < 0 ? nil : StartPoint(id, isInclusive: true)
+    case .publishTime(let ms): start = isDurable ? nil : StartPoint(.earliest, isInclusive: true, publishTimeMs: ms)
+    }
+    switch state {
+    case .connecting: scheduleConnect()
+    case .closed: break
+    case .open:
+      // The broker moved it in place, without closing the consumer.
+      let opening = queue.reopen(index)
+      epoch = opening.epoch
+      grant(opening.permits)
+    }
+  }
+
+  /// The topic's last message, and up to where the subscription is acknowledged if the broker says so.
+  func lastMessageID() -> EventLoopFuture<(last: MessageID, markDelete: MessageID?)> {
+    eventLoop.assertInEventLoop()
+    guard case .open(let connection) = state else {
+      return eventLoop.makeFailedFuture(PulsarClientError.connection("the consumer on \(topic) is not connected"))
+    }
+    drainInbox()
+    sendAcknowledgements()
+    var request = ProtoCommandGetLastMessageId()
+    request.consumerID = id
+    request.requestID = connection.makeID()
+    return connection.request(ProtoBaseCommand(request), id: request.requestID).map { answer in
+      let response = answer.getLastMessageIDResponse
+      return (
+        MessageID(MessageIDData(response.lastMessageID), partition: self.partition),
+        response.hasConsumerMarkDeletePosition
+          ? MessageID(MessageIDData(response.consumerMarkDeletePosition), partition: self.partition) : nil
+      )
+    }
+  }
+}
+
+/// Where a subscription is moved to.
+enum SeekPlace: Sendable {
+  case message(MessageID)
+  case publishTime(Int64)
+}
+
+extension MessageID {
+  init(_ wire: MessageIDData, partition: Int32) {
+    self.init(
+      ledgerID: wire.ledgerID, entryID: wire.entryID, partition: partition, batchIndex: wire.batchIndex,
+      batchSize: wire.batchSize ?? 0)
+  }
+}
+
+extension MessageProperty {
+  var wire: ProtoKeyValue {
+    var pair = ProtoKeyValue()
+    pair.key = key
+    pair.value = value
+    return pair
+  }
+}
