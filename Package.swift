@@ -161,7 +161,8 @@ let package = Package(
     tests(
       "GeoReplication",
       [
-        "Broker", "PulsarClient", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", nio, nioPosix, logging,
+        "Broker", "PulsarClient", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Transport", nio,
+        nioPosix, concurrencyHelpers, logging,
       ]),
     tests(
       "Admin",

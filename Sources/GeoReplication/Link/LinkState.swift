@@ -34,6 +34,7 @@ public struct LinkState: Sendable {
   private static let maximumOutstanding = 16
 
   private let heartbeatTimeout: TimeAmount
+  /// What the link is doing.
   public private(set) var phase = Phase.idle
   /// Why the link is not up; empty while it is.
   public private(set) var reason = ""

@@ -107,6 +107,7 @@ public struct ReplicatorState: Sendable {
   }
 
   private let configuration: Configuration
+  /// What the replicator is doing.
   public private(set) var phase = ReplicatorPhase.stopped
   /// Why the machine is in its phase; empty while all is well.
   public private(set) var reason = ""
@@ -117,13 +118,16 @@ public struct ReplicatorState: Sendable {
   /// The last entry that this stream sent, or the remote's watermark: what the next entry follows.
   public private(set) var lastSent: Position
   private var inFlight: Deque<InFlight> = []
+  /// Bytes under way.
   public private(set) var inFlightBytes = 0
+  /// Bytes that may be under way.
   public private(set) var window: LinkWindow
   /// Whether a read is under way.
   public private(set) var isReading = false
   /// Of the stream that is open or being opened.
   public private(set) var epoch: UInt64
   private var lastProgress: NIODeadline
+  /// What is behind.
   public private(set) var lag: LagState
   /// Entries that were sent again because a stream had ended before their acknowledgement.
   public private(set) var resumes = 0
