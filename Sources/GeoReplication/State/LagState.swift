@@ -62,7 +62,7 @@ public struct LagState: Sendable {
 
   /// The counters right before the first entry that waits, read from that entry.
   mutating func learned(_ counters: ReplicatorState.Counters) {
-    if acknowledgedCounters == nil { acknowledgedCounters = counters }
+    acknowledgedCounters = counters
   }
 
   mutating func caughtUp(atMs: Int64) {

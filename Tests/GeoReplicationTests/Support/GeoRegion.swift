@@ -41,9 +41,8 @@ final class GeoRegion: Sendable {
     self.name = name
     self.configure = configure
     self.configureBroker = configureBroker
-    var logger = Logger(label: name, factory: { _ in SwiftLogNoOpLogHandler() })
-    logger.logLevel = .critical
-    self.logger = logger
+    self.logger = TestFiles.logger(name)
+    let logger = self.logger
     port = try await freePort()
     tlsPort = try await freePort()
     let path = directory.file(name)
