@@ -70,12 +70,16 @@ public final class TCPRelay: @unchecked Sendable {
           let back = RelayHandler()
           try outer.pipeline.syncOperations.addHandler(back)
           back.connect(to: inner)
-          pipe.connect(to: outer)
           self.keep(outer)
         }
       }
       .connect(host: "127.0.0.1", port: target)
-      .whenFailure { _ in inner.close(promise: nil) }
+      .whenComplete { result in
+        switch result {
+        case .success(let outer): pipe.connect(to: outer)
+        case .failure: inner.close(promise: nil)
+        }
+      }
   }
 
   private func keep(_ channel: any Channel) {
@@ -93,17 +97,16 @@ private final class RelayHandler: ChannelInboundHandler, @unchecked Sendable {
   private var other: (any Channel)?
   private var waiting: [ByteBuffer] = []
 
+  /// `other` is connected; both are on one loop.
   func connect(to other: any Channel) {
     self.other = other
-    other.eventLoop.execute {
-      for buffer in self.waiting { other.writeAndFlush(buffer, promise: nil) }
-      self.waiting = []
-    }
+    for buffer in waiting { other.writeAndFlush(buffer, promise: nil) }
+    waiting = []
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
-    guard let other, waiting.isEmpty, other.isActive else {
+    guard let other else {
       waiting.append(buffer)
       return
     }
