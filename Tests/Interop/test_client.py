@@ -330,8 +330,10 @@ def test_deduplication(region, client, topic):
 
 def test_exclusive_producer(client, topic):
     client.create_producer(topic, access_mode=pulsar.ProducerAccessMode.Exclusive)
-    with pytest.raises(pulsar.ProducerFenced if hasattr(pulsar, "ProducerFenced") else Exception):
+    with pytest.raises(pulsar.ProducerBusy):
         client.create_producer(topic)
+    with pytest.raises(pulsar.ProducerFenced):
+        client.create_producer(topic, access_mode=pulsar.ProducerAccessMode.Exclusive)
 
 
 def test_unsubscribe_forgets_the_position(client, topic):
