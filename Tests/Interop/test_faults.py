@@ -85,7 +85,7 @@ def run_round(mesh, kind, generator):
         mesh.kill("eu")
     elif kind == "cut":
         mesh.wan("us", "eu", "--cut")
-        time.sleep(float(os.environ.get("MERIDIAN_CUT_SECONDS", "5")))
+        time.sleep(float(os.environ.get("MERIDIAN_CUT_SECONDS", "20")))
         mesh.wan("us", "eu", "--heal")
     elif kind == "reset":
         mesh.wan("us", "eu", "--reset")
@@ -98,6 +98,10 @@ def run_round(mesh, kind, generator):
 def fault_mesh(tmp_path):
     mesh = Mesh(tmp_path / "mesh", rtt="10ms")
     mesh.up()
+    for region in mesh.names:
+        # Without retention, ledgers that every cursor has passed are deleted, and there would be nothing to check.
+        keep = {"retentionTimeInMinutes": -1, "retentionSizeInMB": -1}
+        mesh.admin(region, "POST", "namespaces/demo/orders/retention", keep)
     yield mesh
     mesh.down()
 
