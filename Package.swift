@@ -109,7 +109,8 @@ let package = Package(
     floor(
       "GeoReplication",
       [
-        "Broker", "PulsarClient", "TopicLog", "MetadataStore", "PulsarWire", "Transport", "Checksums", "Compression", nio,
+        "Broker", "PulsarClient", "TopicLog", "MetadataStore", "PulsarWire", "Transport", "Checksums", "Compression",
+        nio,
         nioPosix, concurrencyHelpers, logging, deque, protobuf,
       ]),
 
@@ -117,7 +118,8 @@ let package = Package(
     floor(
       "Admin",
       [
-        "GeoReplication", "Broker", "TopicLog", "MetadataStore", "Transport", "PulsarWire", "Compression", nio, nioPosix,
+        "GeoReplication", "Broker", "TopicLog", "MetadataStore", "Transport", "PulsarWire", "Compression", nio,
+        nioPosix,
         nioHTTP1, concurrencyHelpers, logging, hummingbird, hummingbirdCore,
       ]),
 
