@@ -10,6 +10,7 @@ public protocol TopicReplicatorFactory: Sendable {
 }
 
 extension TopicReplicatorFactory {
+  /// A factory may leave it at that.
   public func topicsLoading(_ count: Int) {}
 }
 
