@@ -53,6 +53,8 @@ struct GeoPair: Sendable {
     var policies = NamespacePolicies()
     policies.replicationClusters = ["us", "eu"]
     policies.deduplicationEnabled = true
+    // What everybody has read stays, so that a test finds it.
+    policies.retentionPolicies = RetentionPolicies(retentionTimeInMinutes: -1, retentionSizeInMB: -1)
     change(&policies)
     return policies
   }
