@@ -135,8 +135,8 @@ let package = Package(
     .executableTarget(
       name: "meridian",
       dependencies: [
-        "Mesh", "Admin", "GeoReplication", "PulsarClient", "Compression", nio, nioPosix, concurrencyHelpers, logging,
-        arguments, histogram, atomics,
+        "Mesh", "Admin", "GeoReplication", "PulsarClient", "PulsarWire", "Transport", "Compression", nio, nioPosix,
+        concurrencyHelpers, logging, arguments, histogram, atomics,
       ], swiftSettings: strict),
 
     // Tests
@@ -159,7 +159,12 @@ let package = Package(
         "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "PulsarClient", nio, nioPosix, nioEmbedded,
         logging, concurrencyHelpers, "Transport", "Checksums",
       ]),
-    tests("PulsarClient", ["PulsarWire", nio, nioPosix, logging]),
+    tests(
+      "PulsarClient",
+      [
+        "Broker", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Compression", nio, nioPosix, logging,
+        concurrencyHelpers,
+      ]),
     tests(
       "GeoReplication",
       [

@@ -13,7 +13,8 @@ struct Meridian: AsyncParsableCommand {
     subcommands: [
       MeshCommand.self, StandaloneCommand.self, LagCommand.self,
       ClustersCommand.self, TenantsCommand.self, NamespacesCommand.self, TopicsCommand.self,
-      SubscriptionsCommand.self, CertsCommand.self, HealthCommand.self,
+      SubscriptionsCommand.self, ProduceCommand.self, ConsumeCommand.self, PerfCommand.self, CertsCommand.self,
+      HealthCommand.self,
     ])
 
   static func main() async {

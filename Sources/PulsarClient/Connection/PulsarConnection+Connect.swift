@@ -4,6 +4,12 @@ import NIOPosix
 import PulsarWire
 import Transport
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 extension PulsarConnection {
   /// Connects to a broker and introduces the client; the connection is ready for requests.
   ///
@@ -54,7 +60,7 @@ extension PulsarConnection {
     case let error as NIOConnectionError:
       if error.connectionErrors.isEmpty { return "\(error.host) is not known" }
       return error.connectionErrors.map { describe($0.error) }.joined(separator: ", ")
-    case let error as IOError: return error.description
+    case let error as IOError: return String(cString: strerror(error.errnoCode))
     case ChannelError.connectTimeout(let time): return "no answer within \(time.nanoseconds / 1_000_000) ms"
     default: return "\(error)"
     }

@@ -64,11 +64,15 @@ public final class Consumer: Sendable {
 
   /// The messages that are there, at least one; waits for the first.
   ///
-  /// - Parameter count: messages at most, 1 or more.
-  public func receive(atMost count: Int) async throws -> [ReceivedMessage] {
+  /// - Parameters:
+  ///   - count: messages at most, 1 or more.
+  ///   - timeout: how long to wait for the first; `nil` waits for ever.
+  /// - Returns: the messages; none if none came in time.
+  public func receive(atMost count: Int, timeout: TimeAmount? = nil) async throws -> [ReceivedMessage] {
     let available = queue.takeAvailable(atMost: count)
     if !available.isEmpty { return available }
-    return [try await receive()] + queue.takeAvailable(atMost: count - 1)
+    guard let first = try await queue.next(timeout: timeout, on: partitions[0].eventLoop) else { return [] }
+    return [first] + queue.takeAvailable(atMost: count - 1)
   }
 
   /// All messages, until the consumer is closed.

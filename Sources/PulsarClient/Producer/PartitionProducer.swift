@@ -16,6 +16,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     var header: ByteBuffer
     var payload: ByteBuffer
     var size: Int
+    var isBatch: Bool
     var completions: [Completion]
   }
 
@@ -51,6 +52,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   private var flushWaiters: [(until: Int, promise: EventLoopPromise<Void>)] = []
   private var entriesSent = 0
   private var needsFlush = false
+  private var isClosing = false
 
   /// What other threads may see: messages on their way to the loop, how much waits, and who waits for room.
   private struct Room {
@@ -132,6 +134,9 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
+  /// What is reserved now: messages and bytes; any thread.
+  var reserved: (messages: Int, bytes: Int) { room.withLockedValue { ($0.messages, $0.bytes) } }
+
   // MARK: - Opening and closing
 
   /// Opens the producer; fails if the broker refuses it for good.
@@ -209,8 +214,15 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     connection.send(ProtoBaseCommand(request))
   }
 
+  /// Waits for the receipts of what was submitted, and closes; without a connection nothing is waited for.
   func close() -> EventLoopFuture<Void> {
     eventLoop.assertInEventLoop()
+    drainInbox()
+    guard case .open = state else {
+      finish(.closed, .closed)
+      return eventLoop.makeSucceededVoidFuture()
+    }
+    isClosing = true
     return flush().flatMapError { _ in self.eventLoop.makeSucceededVoidFuture() }.flatMap {
       guard case .open(let connection) = self.state else {
         self.finish(.closed, .closed)
@@ -359,7 +371,9 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     pending.append(
       .init(
         firstSequence: sequence, lastSequence: last, messages: count, bytes: reserved, enqueuedAt: .now(),
-        payload: Sent(header: header, payload: payload, size: entrySize, completions: completions)))
+        payload: Sent(
+          header: header, payload: payload, size: entrySize, isBatch: metadata.numMessagesInBatch != nil,
+          completions: completions)))
     entriesSent += 1
     guard case .open(let connection) = state else { return }
     connection.write(header)
@@ -400,7 +414,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     case .completed(let entry):
       release(messages: entry.messages, bytes: entry.bytes)
       let id = receipt.messageID
-      let isBatch = entry.messages > 1
+      let isBatch = entry.payload.isBatch
       for (index, completion) in entry.payload.completions.enumerated() {
         completion(
           .success(
@@ -445,6 +459,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     case .open: break
     case .connecting, .failed, .closed: return
     }
+    guard !isClosing else { return finish(.closed, .closed) }
     state = .connecting
     logger.debug("producer on \(topic) reconnects: \(error)")
     scheduleConnect()

@@ -10,7 +10,7 @@ public final class Producer: Sendable {
   public let topic: String
   private let client: PulsarClient
   private let id: UInt64
-  private let partitions: [PartitionProducer]
+  let partitions: [PartitionProducer]
   private let router: NIOLockedValueBox<PartitionRouter>
 
   init(client: PulsarClient, topic: String, partitions: [PartitionProducer], configuration: ProducerConfiguration) {

@@ -1,0 +1,19 @@
+import ArgumentParser
+
+/// `meridian perf`: measurements with a report.
+struct PerfCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "perf", abstract: "Measure publishing, consuming and replication.",
+    discussion: """
+      Each measurement reports rates, latencies (HdrHistogram), CPU time and peak memory of this process and of the
+      servers, and what the machine itself can do at that time.
+
+      Examples:
+
+        meridian perf produce demo/perf/t --size 1kib --duration 20s
+        meridian perf produce demo/perf/t --producers 8 --size 100 --no-batching
+        meridian perf consume demo/perf/t --from earliest
+        meridian perf replicate demo/orders/perf --from us --to eu --rate 1000
+      """,
+    subcommands: [PerfProduceCommand.self, PerfConsumeCommand.self, PerfReplicateCommand.self])
+}
