@@ -40,8 +40,8 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
 
   var state = State.open
   /// The kind of the consumers that are there or were there last; nil before the first.
-  internal(set) var type: SubscriptionType?
-  internal(set) var consumers: [SubscriptionConsumer] = []
+  var type: SubscriptionType?
+  var consumers: [SubscriptionConsumer] = []
   var consumersByKey: [ConsumerKey: SubscriptionConsumer] = [:]
   private var nextKey: ConsumerKey = 0
 
