@@ -4,19 +4,26 @@ import Broker
 enum LagAccount {
   /// What a link's report says, and its journal takes note of it.
   ///
-  /// - Parameter loading: topics with a replicator on the link that are not loaded yet: of these nothing is known.
+  /// - Parameter loading: topics with a replicator on the link that are not loaded yet: of these nothing is known;
+  ///     `nil` if that is not known either.
   static func link(
-    to remote: String, _ samples: [ReplicatorSample], status: LinkStatus, loading: Int, journal: inout LinkJournal,
+    to remote: String, _ samples: [ReplicatorSample], status: LinkStatus, loading: Int?, journal: inout LinkJournal,
     nowMs: Int64
   ) -> LinkLag {
     let total = figures(samples, loading: loading)
     let blocked = samples.filter(\.isBlocked)
     let roundTripMs = status.roundTrip.map { Double($0.nanoseconds) / 1e6 }
     let waiting = samples.filter { ($0.lag?.messages ?? 1) > 0 }
+    let unknown =
+      switch loading {
+      case nil: "topics are still being looked for"
+      case 0: "the backlog is being looked at"
+      case let count?: "\(count) topics are still being loaded"
+      }
     let observation = LinkVerdict.Observation(
       isUp: status.isUp, wasUp: status.wasUp, linkReason: status.reason, blockedTopics: blocked.count,
       blockedReason: blocked.first.map { "\($0.topic): \($0.reason)" } ?? "", lag: total,
-      unknownReason: loading > 0 ? "\(loading) topics are still being loaded" : "the backlog is being looked at",
+      unknownReason: unknown,
       limiter: limiter(waiting), patience: 1 + 3 * (roundTripMs ?? 0) / 1000)
     let (state, reason) = journal.verdict.judge(observation, nowMs: nowMs)
     journal.note(state, reason, nowMs: nowMs)
@@ -27,7 +34,7 @@ enum LagAccount {
     lag.behindBytes = total?.bytes
     lag.rttMs = roundTripMs
     lag.clockSkewMs = status.clockSkewMs
-    lag.topics = samples.count + loading
+    lag.topics = samples.count + (loading ?? 0)
     lag.blockedTopics = blocked.count
     lag.history = journal.history
     for sample in samples {
@@ -68,7 +75,7 @@ enum LagAccount {
   }
 
   /// The oldest age and the sums; `nil` if one of them is not known, as the truth might be larger.
-  private static func figures(_ samples: [ReplicatorSample], loading: Int) -> LagState.Figures? {
+  private static func figures(_ samples: [ReplicatorSample], loading: Int?) -> LagState.Figures? {
     guard loading == 0 else { return nil }
     var total = LagState.Figures.none
     for sample in samples {

@@ -24,7 +24,8 @@ public final class ReplicationService: TopicReplicatorFactory {
     var links: [String: Link] = [:]
     var follower: Task<Void, Never>?
     var sampler: Task<Void, Never>?
-    var loadingTopics = 0
+    /// `nil` until the broker has looked for the first time.
+    var loadingTopics: Int?
     var isStopped = false
   }
 
