@@ -5,6 +5,7 @@ import NIOPosix
 public final class TCPRelay: @unchecked Sendable {
   private let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
   private let target: Int
+  private let delay: TimeAmount?
   private var listener: (any Channel)?
   private var channels: [ObjectIdentifier: any Channel] = [:]
   private var isSilent = false
@@ -13,13 +14,14 @@ public final class TCPRelay: @unchecked Sendable {
   /// The port to connect to.
   public private(set) var port = 0
 
-  private init(target: Int) {
+  private init(target: Int, delay: TimeAmount?) {
     self.target = target
+    self.delay = delay
   }
 
-  /// A relay to `target`.
-  public static func start(to target: Int) async throws -> TCPRelay {
-    let relay = TCPRelay(target: target)
+  /// A relay to `target`; every byte is under way for `delay`, in each direction.
+  public static func start(to target: Int, delay: TimeAmount? = nil) async throws -> TCPRelay {
+    let relay = TCPRelay(target: target, delay: delay)
     let listener = try await ServerBootstrap(group: relay.eventLoop)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelInitializer { channel in
@@ -61,13 +63,13 @@ public final class TCPRelay: @unchecked Sendable {
       inner.close(promise: nil)
       return
     }
-    let pipe = RelayHandler()
+    let pipe = RelayHandler(delay: delay)
     try inner.pipeline.syncOperations.addHandler(pipe)
     keep(inner)
     ClientBootstrap(group: eventLoop)
       .channelInitializer { outer in
         outer.eventLoop.makeCompletedFuture {
-          let back = RelayHandler()
+          let back = RelayHandler(delay: self.delay)
           try outer.pipeline.syncOperations.addHandler(back)
           back.connect(to: inner)
           self.keep(outer)
@@ -94,8 +96,13 @@ private final class RelayHandler: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
+  private let delay: TimeAmount?
   private var other: (any Channel)?
   private var waiting: [ByteBuffer] = []
+
+  init(delay: TimeAmount?) {
+    self.delay = delay
+  }
 
   /// `other` is connected; both are on one loop.
   func connect(to other: any Channel) {
@@ -110,7 +117,12 @@ private final class RelayHandler: ChannelInboundHandler, @unchecked Sendable {
       waiting.append(buffer)
       return
     }
-    other.writeAndFlush(buffer, promise: nil)
+    if let delay {
+      // Tasks of one delay run in the order in which they were scheduled.
+      context.eventLoop.scheduleTask(in: delay) { _ = other.writeAndFlush(buffer) }
+    } else {
+      other.writeAndFlush(buffer, promise: nil)
+    }
   }
 
   func channelInactive(context: ChannelHandlerContext) {

@@ -214,7 +214,8 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
   func fail(_ epoch: UInt64, _ reason: String) {
     guard !isStopped, state.epoch == epoch else { return }
     endStream()
-    let reason = "\(link.remote): \(reason)"
+    // A link's own reason names the region already.
+    let reason = reason == link.status.reason ? reason : "\(link.remote): \(reason)"
     // Once, not at every attempt.
     if reason != figures.lastFailure { logger.warning("a stream failed", metadata: ["reason": "\(reason)"]) }
     figures.lastFailure = reason

@@ -1,5 +1,6 @@
 import Broker
 import GeoReplication
+import NIOCore
 import PulsarWire
 import TestSupport
 import Testing
@@ -41,6 +42,21 @@ import Testing
       await eventually { await pair.link(from: pair.us)?.connected == true }
       await eventually { await pair.link(from: pair.eu)?.state == .ok }
     }
+  }
+
+  @Test func aLongPathShowsInTheRoundTripAndNowhereElse() async throws {
+    try await GeoPair.with(
+      delay: .milliseconds(60),
+      body: { pair in
+        let topic = try GeoPair.topic("far")
+        try await TestProducer("app", to: topic, in: pair.us).send(1000, padding: 10_000)
+        await eventually { try await pair.eu.stored(topic).count == 1000 }
+        await eventually { await pair.link(from: pair.us)?.behindMessages == 0 }
+        let link = await pair.link(from: pair.us)
+        #expect(link?.rttMs ?? 0 >= 120)
+        #expect(abs(link?.clockSkewMs ?? 1000) < 500)
+        #expect(link?.resentEntries == 0)
+      })
   }
 
   @Test func theProducersRegionsAreRespected() async throws {

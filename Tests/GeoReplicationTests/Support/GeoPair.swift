@@ -20,6 +20,7 @@ struct GeoPair: Sendable {
   /// Runs `body` with two regions in a fresh directory, and ends them.
   static func with(
     namespaceInUS: @escaping (inout NamespacePolicies) -> Void = { _ in },
+    delay: TimeAmount? = nil,
     configureEU: @escaping @Sendable (inout BrokerConfiguration) -> Void = { _ in },
     _ configure: @escaping @Sendable (inout ReplicationConfiguration) -> Void = { _ in },
     body: (GeoPair) async throws -> Void
@@ -29,7 +30,8 @@ struct GeoPair: Sendable {
       let us = try await GeoRegion("us", in: directory, authority: authority, configure)
       let eu = try await GeoRegion("eu", in: directory, authority: authority, configureBroker: configureEU, configure)
       let pair = GeoPair(
-        us: us, eu: eu, toEU: try await TCPRelay.start(to: eu.tlsPort), toUS: try await TCPRelay.start(to: us.tlsPort))
+        us: us, eu: eu, toEU: try await TCPRelay.start(to: eu.tlsPort, delay: delay),
+        toUS: try await TCPRelay.start(to: us.tlsPort, delay: delay))
       do {
         try await us.start()
         try await eu.start()
