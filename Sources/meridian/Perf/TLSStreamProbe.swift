@@ -76,29 +76,23 @@ enum TLSStreamProbe {
     }
   }
 
-  /// Writes for as long as the channel takes it.
-  private final class ByteSource: ChannelInboundHandler {
+  /// Keeps a fixed amount of bytes on their way to the socket, also before the handshake is done.
+  private final class ByteSource: ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     private let chunk = PayloadSource.payload(bytes: 128 << 10)
 
     func channelActive(context: ChannelHandlerContext) {
-      write(context)
+      let channel = context.channel
+      for _ in 0..<32 { write(channel) }
       context.fireChannelActive()
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-      write(context)
-      context.fireChannelWritabilityChanged()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
       context.close(promise: nil)
     }
 
-    private func write(_ context: ChannelHandlerContext) {
-      while context.channel.isActive, context.channel.isWritable {
-        context.writeAndFlush(NIOAny(chunk), promise: nil)
-      }
+    private func write(_ channel: any Channel) {
+      channel.writeAndFlush(chunk).whenSuccess { self.write(channel) }
     }
   }
 }
