@@ -37,14 +37,29 @@ enum TLSStreamProbe {
     guard let target = listener.localAddress else { throw CommandFailure("the TLS stream cannot be measured") }
     let link = try await EmulatedLink.start(
       target: target, shape: shape, on: group.next(), logger: Logger(label: "perf"))
-    let channel = try await EventLoops.clientBootstrap(group: group)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(TLSHandler(context: client, serverHostname: "127.0.0.1"))
-          try channel.pipeline.syncOperations.addHandler(ByteSource())
+    let handshake = group.next().makePromise(of: Void.self)
+    let channel: any Channel
+    do {
+      channel = try await EventLoops.clientBootstrap(group: group)
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            let tls = TLSHandler(context: client, serverHostname: "127.0.0.1") { result in
+              handshake.completeWith(result.map { _ in }.mapError { $0 as any Error })
+            }
+            try channel.pipeline.syncOperations.addHandler(tls)
+            try channel.pipeline.syncOperations.addHandler(ByteSource())
+          }
         }
-      }
-      .connect(host: "127.0.0.1", port: link.port).get()
+        .connect(host: "127.0.0.1", port: link.port).get()
+    } catch {
+      handshake.fail(error)
+      throw CommandFailure("the TLS stream cannot be measured: \(error)")
+    }
+    do {
+      try await handshake.futureResult.get()
+    } catch {
+      throw CommandFailure("the TLS stream cannot be measured: \(error)")
+    }
     // The path has to fill, and TCP to find its window, before the rate means anything.
     try await Task.sleep(for: .nanoseconds(shape.delay.nanoseconds * 4 + 500_000_000))
     let before = arrived.withLockedValue { $0 }
