@@ -1,4 +1,7 @@
+import Foundation
+import Logging
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Bookie
@@ -92,5 +95,19 @@ struct JournalScanTests {
         _ = JournalFormat.parseHeader(raw)
       }
     }
+  }
+
+  @Test("A journal that is gone is damage, but not when a start was killed while it exchanged the files")
+  func emptyJournal() throws {
+    let directory = try TemporaryDirectory()
+    defer { directory.remove() }
+    let mark = JournalMark(sequence: 7)
+    let replay = JournalReplay(directory: directory.path, mark: mark, logger: Logger(label: "test"))
+    let gone = try replay.run { _, _, _ in }
+    #expect(gone.isDamaged)
+    #expect(FileManager.default.createFile(atPath: directory.path + "/" + Journal.spareName, contents: nil))
+    let exchanged = try replay.run { _, _, _ in }
+    #expect(!exchanged.isDamaged)
+    #expect(exchanged.lastSequence == 7)
   }
 }

@@ -42,7 +42,9 @@ struct JournalReplay {
       expected = max(expected, first)
       try scan(outcome.files[position], first: first, isLast: isLast, &expected, &outcome, visit)
     }
-    if firsts.isEmpty && mark.sequence > 0 { report(&outcome, directory, "the journal files are gone") }
+    // A start that was killed after it had released the old files, and before it made the next, leaves a spare.
+    let hasSpare = Directory.exists(directory + "/" + Journal.spareName)
+    if firsts.isEmpty && mark.sequence > 0 && !hasSpare { report(&outcome, directory, "the journal files are gone") }
     outcome.lastSequence = max(outcome.lastSequence, expected - 1)
     return outcome
   }

@@ -73,6 +73,7 @@ struct ProducerAdmission: Sendable {
   /// A producer asks to be let in.
   mutating func request(_ r: Request) -> Decision {
     var replaced: [ID] = []
+    var dropped: [ID] = []
     if let same = admitted.values.first(where: { $0.name == r.name }) {
       guard r.epoch > same.epoch, same.connection == r.connection || !r.isNameChosen else {
         return .refused(.producerBusy, "Producer with name '\(r.name)' is already connected to topic")
@@ -101,18 +102,17 @@ struct ProducerAdmission: Sendable {
         return .queued
       }
     case .exclusiveWithFencing:
+      // Those that wait are told too: their turn will not come.
       replaced = admitted.values.map(\.id)
-      waiting.removeAll { _ in true }
+      dropped = waiting.map(\.id)
+      waiting.removeAll()
     }
     if maximumProducers > 0, admitted.count - replaced.count >= maximumProducers {
       return .refused(.producerBusy, "Topic reached its limit of \(maximumProducers) producers")
     }
     for id in replaced { remove(admittedID: id) }
-    return .admitted(topicEpoch: admit(r), fenced: replaced.filter { $0 != r.id })
+    return .admitted(topicEpoch: admit(r), fenced: (replaced + dropped).filter { $0 != r.id })
   }
-
-  /// Everybody waiting; used to tell them when the topic goes away or is fenced.
-  var waitingIDs: [ID] { waiting.map(\.id) }
 
   /// A producer left. The result names the one whose turn it is, if any.
   mutating func leave(_ id: ID) -> Promotion? {

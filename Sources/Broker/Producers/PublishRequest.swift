@@ -29,7 +29,10 @@ struct PublishRequest: Sendable {
       fault = .transaction
       return
     }
-    guard payload.readableBytes <= maxMessageSize + PulsarProtocol.frameOverhead else {
+    // A ledger's entry has the same limit as a frame, and takes the broker's own header as well. What another region
+    // sends on was accepted there by this rule, and has grown by a few fields since.
+    let reserve = command.origin == nil ? 2048 : 512
+    guard payload.readableBytes <= maxMessageSize + PulsarProtocol.frameOverhead - reserve else {
       fault = .tooLarge(payload.readableBytes)
       return
     }

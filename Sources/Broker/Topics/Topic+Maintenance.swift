@@ -102,7 +102,7 @@ extension Topic {
   /// Expiry is for subscriptions: what another region has not received does not expire (DESIGN R8).
   private func expire(nowMs: Int64) {
     maintenance.isExpiring = true
-    let cutoff = nowMs - Int64(policies.messageTTLSeconds) * 1000
+    let cutoff = nowMs - Int64(min(policies.messageTTLSeconds, Int(Int32.max))) * 1000
     let all = Array(subscriptions.values)
     Task { [self] in
       for subscription in all {
@@ -167,7 +167,7 @@ extension Topic {
       replicators.isEmpty, policies.remoteClusters.isEmpty, policies.retentionTimeMinutes == 0,
       // A topic that receives from another region keeps the watermark: without it, the stream could not go on.
       progress.origins.persisted.isEmpty, !isTerminated,
-      nowMs - lastUseMs >= Int64(policies.inactiveSeconds) * 1000
+      nowMs - lastUseMs >= Int64(min(policies.inactiveSeconds, Int(Int32.max))) * 1000
     else { return }
     lastUseMs = nowMs
     onInactive?(self)

@@ -82,7 +82,8 @@ extension Topic {
     }
     var initial = spec.initial
     if spec.rollbackSeconds > 0 {
-      let since = WallClock.nowMs() - Int64(clamping: spec.rollbackSeconds) * 1000
+      // The number comes off the wire: whatever it is, it must not overflow.
+      let since = WallClock.nowMs() - Int64(min(spec.rollbackSeconds, UInt64(Int32.max))) * 1000
       initial = try await position(publishedSinceMs: since).map { .at($0) } ?? .latest
     }
     return try await openSubscription(

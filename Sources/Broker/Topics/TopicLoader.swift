@@ -46,8 +46,8 @@ struct TopicLoader: Sendable {
   /// Puts retention and the number of copies into a log's configuration.
   static func apply(_ policies: EffectivePolicies, to configuration: inout TopicLogConfiguration) {
     configuration.retentionTime =
-      policies.retentionTimeMinutes < 0 ? nil : .seconds(Int64(policies.retentionTimeMinutes) * 60)
-    configuration.retentionSize = policies.retentionSizeMB < 0 ? nil : policies.retentionSizeMB * 1024 * 1024
+      policies.retentionTimeMinutes < 0 ? nil : .seconds(Int64(min(policies.retentionTimeMinutes, Int(Int32.max))) * 60)
+    configuration.retentionSize = policies.retentionSizeMB < 0 ? nil : min(policies.retentionSizeMB, .max >> 20) << 20
   }
 
   private func makeTopic(_ name: TopicName, _ log: TopicLog, _ policies: EffectivePolicies) async throws -> Topic {

@@ -54,6 +54,13 @@ import Testing
     #expect(state.request(request(4, mode(.waitForExclusive))) == .admitted(topicEpoch: 2, fenced: []))
   }
 
+  @Test mutating func fencingTellsThoseWhoWaitThatTheirTurnWillNotCome() {
+    _ = state.request(request(1, mode(.exclusive)))
+    #expect(state.request(request(2, mode(.waitForExclusive))) == .queued)
+    #expect(state.request(request(3, mode(.exclusiveWithFencing))) == .admitted(topicEpoch: 1, fenced: [1, 2]))
+    #expect(state.waitingCount == 0)
+  }
+
   @Test mutating func fencingTakesTheTopicAndTheOldEpochIsOver() {
     _ = state.request(request(1, mode(.exclusive)))
     #expect(state.request(request(2, mode(.exclusiveWithFencing))) == .admitted(topicEpoch: 1, fenced: [1]))
