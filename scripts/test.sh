@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 if [ "${1:-}" != "--interop-only" ]; then
   swift build --build-tests
+  # As many tests at once as there are cores: more of them only make each other's deadlines pass.
+  export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH="${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-$(nproc)}"
   swift test --skip-build
 else
   swift build --product meridian
