@@ -6,6 +6,8 @@ public enum PulsarClientError: Error, CustomStringConvertible, Sendable, Equatab
   case invalidServiceURL(String)
   /// An option does not make sense.
   case invalidConfiguration(String)
+  /// TLS was refused, by this side or the other: a certificate, its name, or the version.
+  case tls(String)
   /// No connection, or it was lost; trying again may help.
   case connection(String)
   /// The broker did not answer in time.
@@ -31,6 +33,7 @@ public enum PulsarClientError: Error, CustomStringConvertible, Sendable, Equatab
     case .invalidServiceURL(let url):
       "`\(url)` is no service URL; write pulsar://host:6650 or pulsar+ssl://host:6651"
     case .invalidConfiguration(let sentence): sentence
+    case .tls(let sentence): sentence
     case .connection(let sentence): sentence
     case .timeout(let sentence): sentence
     case .broker(let code, let message): "the broker refused: \(message) (\(code))"

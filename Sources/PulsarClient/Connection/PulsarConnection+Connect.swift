@@ -92,7 +92,18 @@ private final class ConnectHandler: ChannelInboundHandler, @unchecked Sendable {
   func handshakeCompleted(_ result: Result<TLSPeer, TLSError>) {
     if case .failure(let error) = result {
       tlsError = error
-      fail("TLS with \(address) failed: \(error)")
+      fail(failure(error))
+    }
+  }
+
+  /// A refused certificate stays refused; a handshake that broke off may work the next time.
+  private func failure(_ error: TLSError) -> PulsarClientError {
+    let sentence = "TLS with \(address) failed: \(error)"
+    switch error {
+    case .configuration, .notTLS, .versionMismatch, .certificateRejected, .hostnameMismatch, .missingPeerCertificate,
+      .refusedByPeer:
+      return .tls(sentence)
+    case .handshakeTimeout, .closedDuringHandshake, .closed, .protocolViolation: return .connection(sentence)
     }
   }
 
@@ -147,7 +158,11 @@ private final class ConnectHandler: ChannelInboundHandler, @unchecked Sendable {
     if let connection {
       connection.failed(error)
     } else {
-      fail(tlsError.map { "TLS with \(address) failed: \($0)" } ?? "the connection to \(address) failed: \(error)")
+      if let error = tlsError ?? error as? TLSError {
+        fail(failure(error))
+      } else {
+        fail("the connection to \(address) failed: \(error)")
+      }
       context.close(promise: nil)
     }
   }
@@ -191,8 +206,12 @@ private final class ConnectHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func fail(_ sentence: String) {
+    fail(.connection(sentence))
+  }
+
+  private func fail(_ error: PulsarClientError) {
     let promise = self.promise
     self.promise = nil
-    promise?.fail(PulsarClientError.connection(sentence))
+    promise?.fail(error)
   }
 }

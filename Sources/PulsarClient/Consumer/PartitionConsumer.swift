@@ -43,17 +43,17 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
   /// Set while the broker moves the subscription: what still comes is of before.
   var isSeeking = false
   private(set) var isActive = true
-  private(set) var hasReachedEnd = false
+  var hasReachedEnd = false
   private(set) var corruptEntries = 0
   private var isConnectPending = false
-  private var epoch: UInt64 = 0
-  private var gathered: [ReceivedMessage] = []
-  private var dropped = 0
-  private var ackTimer: Scheduled<Void>?
-  private var nackTimer: Scheduled<Void>?
+  var epoch: UInt64 = 0
+  var gathered: [ReceivedMessage] = []
+  var dropped = 0
+  var ackTimer: Scheduled<Void>?
+  var nackTimer: Scheduled<Void>?
   private var backoff: Backoff
   private var generator = SystemRandomNumberGenerator()
-  private let inbox = NIOLockedValueBox<(words: [Word], isScheduled: Bool)>(([], false))
+  let inbox = NIOLockedValueBox<(words: [Word], isScheduled: Bool)>(([], false))
 
   init(
     client: PulsarClient, topic: String, index: Int, partition: Int32, subscription: String, start: StartPoint?,
@@ -314,7 +314,7 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
     scheduleConnect()
   }
 
-  private func scheduleConnect() {
+  func scheduleConnect() {
     guard !isConnectPending else { return }
     isConnectPending = true
     let pause = backoff.next(using: &generator).timeAmount
@@ -340,169 +340,6 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
   private func fail(_ error: PulsarClientError) {
     _ = end()
     queue.fail(error)
-  }
-
-  // MARK: - Acknowledging
-
-  /// Takes the application's word; any thread. Many cross to the loop in one hop.
-  func submit(_ word: Word) {
-    let schedules = inbox.withLockedValue { inbox in
-      inbox.words.append(word)
-      defer { inbox.isScheduled = true }
-      return !inbox.isScheduled
-    }
-    if schedules { eventLoop.execute { self.drainInbox() } }
-  }
-
-  func drainInbox() {
-    let words = inbox.withLockedValue { inbox in
-      inbox.isScheduled = false
-      defer { inbox.words = [] }
-      return inbox.words
-    }
-    if case .closed = state { return }
-    for word in words {
-      switch word {
-      case .acknowledge(let id):
-        if acks.acknowledge(id) { sendAcknowledgements() }
-      case .acknowledgeCumulative(let id): acks.acknowledgeCumulative(id)
-      case .negativeAcknowledge(let id):
-        nacks.add(id, now: .now())
-        scheduleRedelivery()
-      }
-    }
-    guard !acks.isEmpty else { return }
-    if configuration.acknowledgementGroupTime <= .zero {
-      sendAcknowledgements()
-    } else if ackTimer == nil {
-      ackTimer = eventLoop.assumeIsolated().scheduleTask(in: configuration.acknowledgementGroupTime) { [weak self] in
-        self?.ackTimer = nil
-        self?.sendAcknowledgements()
-      }
-    }
-  }
-
-  /// Tells the broker what was gathered; without a connection it stays for the next one.
-  func sendAcknowledgements() {
-    guard case .open(let connection) = state, !acks.isEmpty else { return }
-    let round = acks.drain()
-    if let cumulative = round.cumulative {
-      connection.send(AckCommand(consumerID: id, type: .cumulative, messageIDs: [cumulative]))
-    }
-    if !round.individual.isEmpty {
-      connection.send(AckCommand(consumerID: id, type: .individual, messageIDs: round.individual))
-    }
-  }
-
-  private func scheduleRedelivery() {
-    guard nackTimer == nil, let due = nacks.nextDue else { return }
-    nackTimer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] in
-      guard let self else { return }
-      self.nackTimer = nil
-      let entries = self.nacks.due(now: .now())
-      if !entries.isEmpty { self.redeliver(entries) }
-      self.scheduleRedelivery()
-    }
-  }
-
-  private func redeliver(_ entries: [AckTracker.Entry]) {
-    guard case .open(let connection) = state else { return }
-    sendAcknowledgements()
-    var command = ProtoCommandRedeliverUnacknowledgedMessages()
-    command.consumerID = id
-    if configuration.subscriptionType.redeliversSingleEntries {
-      command.messageIds = entries.map { MessageIDData(ledgerID: $0.ledgerID, entryID: $0.entryID).proto }
-    } else {
-      // Here the broker begins again with the oldest that is not acknowledged: what waits comes again too.
-      queue.drop(index)
-    }
-    connection.send(ProtoBaseCommand(command))
-  }
-
-  // MARK: - Moving
-
-  /// Moves the subscription; the next message is the one at the place, or the first one behind it.
-  func seek(_ place: SeekPlace) -> EventLoopFuture<Void> {
-    eventLoop.assertInEventLoop()
-    guard case .open(let connection) = state, !isSeeking else {
-      return eventLoop.makeFailedFuture(PulsarClientError.connection("the consumer on \(topic) is not connected"))
-    }
-    drainInbox()
-    sendAcknowledgements()
-    var request = ProtoCommandSeek()
-    request.consumerID = id
-    request.requestID = connection.makeID()
-    switch place {
-    case .message(let id): request.messageID = id.wire.proto
-    case .publishTime(let ms): request.messagePublishTime = UInt64(max(0, ms))
-    }
-    isSeeking = true
-    gathered.removeAll()
-    dropped = 0
-    return connection.request(ProtoBaseCommand(request), id: request.requestID).map { _ in
-      self.moved(place, connection)
-    }.flatMapErrorThrowing { error in
-      self.isSeeking = false
-      if case .connecting = self.state { self.scheduleConnect() }
-      throw error
-    }
-  }
-
-  private func moved(_ place: SeekPlace, _ connection: PulsarConnection) {
-    isSeeking = false
-    acks.reset()
-    nacks.reset()
-    chunks.reset()
-    queue.forgetLastTaken(index)
-    hasReachedEnd = false
-    switch place {
-    case .message(let id): start = isDurable && id.batchIndex < 0 ? nil : StartPoint(id, isInclusive: true)
-    case .publishTime(let ms): start = isDurable ? nil : StartPoint(.earliest, isInclusive: true, publishTimeMs: ms)
-    }
-    switch state {
-    case .connecting: scheduleConnect()
-    case .closed: break
-    case .open:
-      // The broker moved it in place, without closing the consumer.
-      let opening = queue.reopen(index)
-      epoch = opening.epoch
-      grant(opening.permits)
-    }
-  }
-
-  /// The topic's last message, and up to where the subscription is acknowledged if the broker says so.
-  func lastMessageID() -> EventLoopFuture<(last: MessageID, markDelete: MessageID?)> {
-    eventLoop.assertInEventLoop()
-    guard case .open(let connection) = state else {
-      return eventLoop.makeFailedFuture(PulsarClientError.connection("the consumer on \(topic) is not connected"))
-    }
-    drainInbox()
-    sendAcknowledgements()
-    var request = ProtoCommandGetLastMessageId()
-    request.consumerID = id
-    request.requestID = connection.makeID()
-    return connection.request(ProtoBaseCommand(request), id: request.requestID).map { answer in
-      let response = answer.getLastMessageIDResponse
-      return (
-        MessageID(MessageIDData(response.lastMessageID), partition: self.partition),
-        response.hasConsumerMarkDeletePosition
-          ? MessageID(MessageIDData(response.consumerMarkDeletePosition), partition: self.partition) : nil
-      )
-    }
-  }
-}
-
-/// Where a subscription is moved to.
-enum SeekPlace: Sendable {
-  case message(MessageID)
-  case publishTime(Int64)
-}
-
-extension MessageID {
-  init(_ wire: MessageIDData, partition: Int32) {
-    self.init(
-      ledgerID: wire.ledgerID, entryID: wire.entryID, partition: partition, batchIndex: wire.batchIndex,
-      batchSize: wire.batchSize ?? 0)
   }
 }
 

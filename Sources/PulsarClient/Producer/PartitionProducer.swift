@@ -12,7 +12,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   typealias Completion = @Sendable (Result<MessageID, PulsarClientError>) -> Void
 
   /// What is kept of an entry until its receipt: the frame for a resend, and whom to tell.
-  private struct Sent {
+  struct Sent {
     var header: ByteBuffer
     var payload: ByteBuffer
     var size: Int
@@ -20,7 +20,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     var completions: [Completion]
   }
 
-  private enum State {
+  enum State {
     case connecting
     case open(PulsarConnection)
     case failed(PulsarClientError)
@@ -34,25 +34,25 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   private(set) var lastSequencePushed: Int64
   private let client: PulsarClient
   private let configuration: ProducerConfiguration
-  private let id: UInt64
-  private let logger: Logger
-  private var state = State.connecting
+  let id: UInt64
+  let logger: Logger
+  var state = State.connecting
   private var epoch: UInt64 = 0
   private var schemaVersion: ByteBuffer?
-  private var pending = PendingSends<Sent>()
-  private var batch = BatchBuilder()
-  private var batchFirst: (sequence: UInt64, message: Message)?
+  var pending = PendingSends<Sent>()
+  var batch = BatchBuilder()
+  var batchFirst: (sequence: UInt64, message: Message)?
   private var batchLastSequence: UInt64 = 0
-  private var batchReserved = 0
-  private var batchCompletions: [Completion] = []
-  private var batchTimer: Scheduled<Void>?
+  var batchReserved = 0
+  var batchCompletions: [Completion] = []
+  var batchTimer: Scheduled<Void>?
   private var timeoutTask: RepeatedTask?
-  private var backoff: Backoff
-  private var generator = SystemRandomNumberGenerator()
-  private var flushWaiters: [(until: Int, promise: EventLoopPromise<Void>)] = []
-  private var entriesSent = 0
+  var backoff: Backoff
+  var generator = SystemRandomNumberGenerator()
+  var flushWaiters: [(until: Int, promise: EventLoopPromise<Void>)] = []
+  var entriesSent = 0
   private var needsFlush = false
-  private var isClosing = false
+  var isClosing = false
 
   /// What other threads may see: messages on their way to the loop, how much waits, and who waits for room.
   private struct Room {
@@ -100,7 +100,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     return isTaken
   }
 
-  private func drainInbox() {
+  func drainInbox() {
     let messages = room.withLockedValue { room in
       room.isDrainScheduled = false
       defer { room.inbox = [] }
@@ -124,7 +124,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     }
   }
 
-  private func release(messages: Int, bytes: Int) {
+  func release(messages: Int, bytes: Int) {
     let waiters = room.withLockedValue { room in
       room.messages -= messages
       room.bytes -= bytes
@@ -151,7 +151,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     }.get()
   }
 
-  private func connect() -> EventLoopFuture<Void> {
+  func connect() -> EventLoopFuture<Void> {
     client.connectionToOwner(of: topic, on: eventLoop, slot: Int(id)).flatMap { connection in
       var request = ProtoCommandProducer()
       request.topic = self.topic
@@ -206,7 +206,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   }
 
   /// Lets the broker forget the producer, without waiting for it.
-  private func abandon(_ connection: PulsarConnection) {
+  func abandon(_ connection: PulsarConnection) {
     connection.unregister(producer: id)
     var request = ProtoCommandCloseProducer()
     request.producerID = id
@@ -238,7 +238,7 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     }
   }
 
-  private func finish(_ state: State, _ error: PulsarClientError) {
+  func finish(_ state: State, _ error: PulsarClientError) {
     self.state = state
     batchTimer?.cancel()
     timeoutTask?.cancel()
@@ -388,136 +388,6 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     eventLoop.assumeIsolated().execute {
       self.needsFlush = false
       connection.flush()
-    }
-  }
-
-  /// Completes when everything that was submitted before has its receipt, or has failed.
-  func flush() -> EventLoopFuture<Void> {
-    eventLoop.assertInEventLoop()
-    drainInbox()
-    sendBatch()
-    if pending.isEmpty { return eventLoop.makeSucceededVoidFuture() }
-    let promise = eventLoop.makePromise(of: Void.self)
-    flushWaiters.append((entriesSent, promise))
-    return promise.futureResult
-  }
-
-  // MARK: - From the connection
-
-  func received(receipt: SendReceiptCommand) {
-    switch pending.receipt(sequence: receipt.sequenceID) {
-    case .stale: break
-    case .outOfOrder:
-      if case .open(let connection) = state {
-        connection.close(.connection("\(connection.address) acknowledged a message before those that were sent first"))
-      }
-    case .completed(let entry):
-      release(messages: entry.messages, bytes: entry.bytes)
-      let id = receipt.messageID
-      let isBatch = entry.payload.isBatch
-      for (index, completion) in entry.payload.completions.enumerated() {
-        completion(
-          .success(
-            MessageID(
-              ledgerID: id?.ledgerID ?? -1, entryID: id?.entryID ?? -1, partition: partition,
-              batchIndex: isBatch ? Int32(index) : -1, batchSize: isBatch ? Int32(entry.messages) : 0)))
-      }
-      notifyFlushed()
-    }
-  }
-
-  func received(error: ProtoCommandSendError) {
-    guard case .open(let connection) = state else { return }
-    switch error.error {
-    case .topicTerminatedError: finish(.failed(.terminated(topic)), .terminated(topic))
-    case .producerFenced: finish(.failed(.fenced(topic)), .fenced(topic))
-    case .checksumError:
-      guard case .completed(let entry) = pending.receipt(sequence: error.sequenceID) else { return }
-      fail(entry.payload.completions, entry.bytes, entry.messages, .broker(error.error, error.message))
-      notifyFlushed()
-    case .notAllowedError:
-      guard case .completed(let entry) = pending.receipt(sequence: error.sequenceID) else { return }
-      fail(entry.payload.completions, entry.bytes, entry.messages, .broker(error.error, error.message))
-      notifyFlushed()
-    default:
-      // Nothing behind a refused entry may be stored before it: open anew and send everything again.
-      abandon(connection)
-      reconnect(.broker(error.error, error.message))
-    }
-  }
-
-  func closedByBroker(_ command: ProtoCommandCloseProducer) {
-    reconnect(.connection("the broker closed the producer"))
-  }
-
-  func connectionClosed(_ error: PulsarClientError) {
-    reconnect(error)
-  }
-
-  private func reconnect(_ error: PulsarClientError) {
-    switch state {
-    case .open: break
-    case .connecting, .failed, .closed: return
-    }
-    guard !isClosing else { return finish(.closed, .closed) }
-    state = .connecting
-    logger.debug("producer on \(topic) reconnects: \(error)")
-    scheduleConnect()
-  }
-
-  private func scheduleConnect() {
-    let pause = backoff.next(using: &generator).timeAmount
-    eventLoop.assumeIsolated().scheduleTask(in: pause) {
-      guard case .connecting = self.state else { return }
-      self.connect().whenFailure { error in
-        guard case .connecting = self.state else { return }
-        let known = error as? PulsarClientError ?? .connection("\(error)")
-        switch known {
-        case .broker(.topicTerminatedError, _):
-          self.finish(.failed(.terminated(self.topic)), .terminated(self.topic))
-        case .broker(.producerFenced, _): self.finish(.failed(.fenced(self.topic)), .fenced(self.topic))
-        case .closed: self.finish(.closed, .closed)
-        default:
-          // After a fault the old producer may still be known there for a while: everything but the final
-          // words above is worth another try, for as long as the messages may wait.
-          self.scheduleConnect()
-        }
-      }
-    }
-  }
-
-  private func failTimedOut(_ timeout: TimeAmount) {
-    guard let oldest = pending.oldest, NIODeadline.now() - oldest > timeout else { return }
-    failPending(.timeout("no receipt from \(topic) within \(timeout.nanoseconds / 1_000_000_000) s"))
-  }
-
-  private func failPending(_ error: PulsarClientError) {
-    for entry in pending.removeAll() { fail(entry.payload.completions, entry.bytes, entry.messages, error) }
-    if batch.count > 0 {
-      let count = batch.count
-      let completions = batchCompletions
-      let reserved = batchReserved
-      batchTimer?.cancel()
-      batchTimer = nil
-      _ = batch.finish()
-      batchCompletions = []
-      batchFirst = nil
-      batchReserved = 0
-      fail(completions, reserved, count, error)
-    }
-    notifyFlushed()
-  }
-
-  private func fail(_ completions: [Completion], _ bytes: Int, _ count: Int, _ error: PulsarClientError) {
-    release(messages: count, bytes: bytes)
-    for completion in completions { completion(.failure(error)) }
-  }
-
-  private func notifyFlushed() {
-    guard !flushWaiters.isEmpty else { return }
-    let answered = entriesSent - pending.entries.count
-    while let first = flushWaiters.first, first.until <= answered {
-      flushWaiters.removeFirst().promise.succeed(())
     }
   }
 }
