@@ -34,6 +34,8 @@ struct ClientOptions: ParsableArguments {
   /// A client for the region.
   func makeClient(group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) throws -> PulsarClient {
     var configuration = ClientConfiguration()
+    // Somebody is waiting at the prompt.
+    configuration.operationTimeout = .seconds(10)
     if tlsTrust != nil || tlsCert != nil {
       configuration.tls = TLSConfiguration(
         certificateChainFile: tlsCert, privateKeyFile: tlsKey, trustRootsFile: tlsTrust)
