@@ -31,14 +31,14 @@ class History:
     def check(self, region, consumed):
         """`consumed` is a list of (producer, number) in the order in which the region delivers them."""
         with self.lock:
-            sent = {p: list(n) for p, n in self.sent.items()}
+            sent = {p: set(n) for p, n in self.sent.items()}
             acknowledged = {p: set(n) for p, n in self.acknowledged.items()}
         problems = []
         counts = collections.Counter(consumed)
         twice = {message: n for message, n in counts.items() if n > 1}
         if twice:
             problems.append(f"{len(twice)} messages more than once, such as {sorted(twice)[:3]}")
-        unknown = [m for m in counts if m[1] not in set(sent.get(m[0], []))]
+        unknown = [m for m in counts if m[1] not in sent.get(m[0], ())]
         if unknown:
             problems.append(f"{len(unknown)} messages that nobody sent, such as {unknown[:3]}")
         missing = [(p, n) for p, numbers in acknowledged.items() for n in numbers if (p, n) not in counts]

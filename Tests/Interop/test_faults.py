@@ -50,7 +50,7 @@ class Writer(threading.Thread):
                         self.problems.append(f"{self.producer_name} {this}: {result}")
 
                 producer.send_async(f"{self.producer_name} {number}".encode(), done, sequence_id=number)
-                time.sleep(random.random() * 0.004)
+                time.sleep(random.random() * 0.008)
             if producer is not None:
                 producer.flush()
         finally:
