@@ -39,6 +39,60 @@ struct TopicCursorTests {
     try await again.close()
   }
 
+  @Test("who opens a cursor that is being deleted gets a new one")
+  func openDuringDeletion() async throws {
+    let (log, positions) = try await filled(3)
+    let old = try await log.openCursor("s", initial: .earliest)
+    try await log.on { old.acknowledgeCumulative(positions[2]) }
+    let new = try await log.executor.run {
+      // The deletion runs up to its first wait before the opening begins.
+      let deletion = log.executor.start { try await log.deleteCursor("s") }
+      let opening = log.executor.start { try await log.openCursor("s", initial: .earliest) }
+      try await deletion.value
+      return try await opening.value
+    }
+    #expect(new !== old)
+    try await log.on {
+      #expect(log.cursors["s"] === new)
+      #expect(new.backlogEntries == 3)
+    }
+    await #expect(throws: TopicLogError.noSuchCursor(topic: log.name, cursor: "s")) { try await log.deleteCursor(old) }
+    try await log.close()
+    let again = try await TopicLog.fake(ledgers, metadata)
+    #expect(try await again.on { again.cursors["s"]?.backlogEntries } == 3)
+    try await again.close()
+  }
+
+  @Test("a deletion that fails leaves the cursor as it was")
+  func failedDeletion() async throws {
+    let (log, positions) = try await filled(3)
+    let cursor = try await log.openCursor("s", initial: .earliest)
+    try await cursor.setMarkDelete(positions[0], attachment: nil)
+    metadata.state.withLockedValue { $0.deletesThatFail = 1 }
+    await #expect(throws: (any Error).self) { try await log.deleteCursor("s") }
+    #expect(try await log.openCursor("s", initial: .latest) === cursor)
+    try await log.on { cursor.acknowledgeCumulative(positions[1]) }
+    try await cursor.flush()
+    // The log is abandoned here: its owner "died".
+    let next = try await TopicLog.fake(ledgers, metadata)
+    #expect(try await next.on { next.cursors["s"]?.markDelete } == positions[1])
+    try await next.close()
+  }
+
+  @Test("a name that two cursors share: the durable one is opened, and only the right one is deleted")
+  func sameName() async throws {
+    let (log, _) = try await filled(3)
+    let first = try await log.on { log.makeNonDurableCursor(name: "s", start: .earliest) }
+    let second = try await log.on { log.makeNonDurableCursor(name: "s", start: .earliest) }
+    try await log.deleteCursor(first)
+    #expect(try await log.on { log.cursors["s"] } === second)
+    let durable = try await log.openCursor("s", initial: .earliest)
+    #expect(durable.isDurable)
+    try await log.deleteCursor(second)
+    #expect(try await log.on { log.cursors["s"] } === durable)
+    try await log.close()
+  }
+
   @Test("a crash costs at most what was acknowledged in the last interval")
   func crash() async throws {
     let (log, positions) = try await filled(50) { $0.markDeleteInterval = .milliseconds(10) }

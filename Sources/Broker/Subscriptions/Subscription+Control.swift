@@ -217,7 +217,7 @@ extension Subscription {
   private func deleteCursor() async throws {
     try await eventLoop.submit { self.state = .resetting }.get()
     do {
-      try await log.deleteCursor(name)
+      try await log.deleteCursor(cursor)
     } catch TopicLogError.noSuchCursor {
       // Deleted before, perhaps by an attempt whose answer was lost.
     } catch {

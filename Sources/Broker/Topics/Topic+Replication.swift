@@ -35,6 +35,10 @@ extension Topic {
   /// Starts the replicators that the policy names and that do not run. Nothing is stopped or deleted here: a cursor that
   /// no policy names may be the only trace of messages that another region still needs.
   func startReplicators() async {
+    await inTurn { await $0.startMissingReplicators() }
+  }
+
+  private func startMissingReplicators() async {
     let missing =
       (try? await onLoop { topic in
         topic.state == .closed || topic.replicatorFactory == nil
@@ -111,7 +115,28 @@ extension Topic {
 
   /// Takes policies that an operator changed. A cluster that the new ones no longer name loses its replicator and its
   /// cursor, and with it the right to what it has not received: that is what removing it means.
+  ///
+  /// One change is carried out behind the other: a cluster that is taken back and named again gets a cursor that is not
+  /// about to be deleted.
   func apply(_ new: EffectivePolicies) async {
+    await inTurn { await $0.applyNow(new) }
+  }
+
+  /// Runs `body` when every earlier call's is done.
+  private func inTurn(_ body: @escaping @Sendable (Topic) async -> Void) async {
+    let turn = try? await onLoop { topic in
+      let before = topic.policyTurn
+      let turn = Task {
+        await before?.value
+        await body(topic)
+      }
+      topic.policyTurn = turn
+      return turn
+    }
+    await turn?.value
+  }
+
+  private func applyNow(_ new: EffectivePolicies) async {
     let removed =
       (try? await onLoop { topic -> Set<String> in
         guard topic.state != .closed, topic.policies != new else { return [] }
@@ -124,7 +149,7 @@ extension Topic {
         return removed
       }) ?? []
     for cluster in removed { await removeReplicator(cluster) }
-    await startReplicators()
+    await startMissingReplicators()
   }
 
   private func removeReplicator(_ cluster: String) async {

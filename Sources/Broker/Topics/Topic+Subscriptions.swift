@@ -118,13 +118,8 @@ extension Topic {
     subscriptions[subscription.name] = nil
     lastUseMs = WallClock.nowMs()
     subscription.close(.subscriptionDeleted)
-    Task { [log, logger] in
-      do {
-        try await log.deleteCursor(subscription.name)
-      } catch {
-        logger.debug("a reader's cursor was gone already", metadata: ["reason": "\(error)"])
-      }
-    }
+    // At once, and this one only: a reader of the same name may come next.
+    log.dropCursor(subscription.cursor)
   }
 
   /// The durable subscription `name`, which is made if there is none. Throws ``BrokerError``.

@@ -67,6 +67,8 @@ public final class Topic: @unchecked Sendable {
   var openingSubscriptions: [String: EventLoopFuture<Subscription>] = [:]
   var replicators: [String: HostedReplicator] = [:]
   var replicatorFactory: (any TopicReplicatorFactory)?
+  /// The last change of policies that is being carried out, or was.
+  var policyTurn: Task<Void, Never>?
 
   var counters = PublishCounters()
   var rates = SampledRates()

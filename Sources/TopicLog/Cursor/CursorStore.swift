@@ -95,12 +95,12 @@ final class CursorStore: @unchecked Sendable {
     writer = nil
   }
 
-  /// Forgets the cursor.
+  /// Forgets the cursor. If that fails, the next save makes a new record.
   func delete() async throws {
+    writer = nil
     do {
       try await log.metadata.delete(key, expected: .any)
     } catch MetadataError.notFound {}
-    writer = nil
     if let listedLedger { deleteLater(listedLedger) }
     listedLedger = nil
   }

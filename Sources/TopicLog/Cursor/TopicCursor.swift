@@ -227,7 +227,16 @@ public final class TopicCursor: @unchecked Sendable {
     guard let store, let rounds else { return }
     // Behind a save that is under way; a later one finds the cursor stopped.
     try? await rounds.request()
-    try await store.delete()
+    do {
+      try await store.delete()
+    } catch {
+      guard log.endReason == nil else { throw error }
+      // Whether its record is gone is open: the next save writes all of it again.
+      isStopped = false
+      savedGeneration = .max
+      saveSoon()
+      throw error
+    }
   }
 
   /// Saves nothing more.

@@ -10,7 +10,13 @@ extension TopicLog {
   ) async throws -> TopicCursor {
     try await executor.run {
       try requireOpen()
-      if let cursor = cursors[name] { return cursor }
+      // One that is going is no cursor to work with: it would save nothing. If it stays after all, it is good again.
+      while let deletion = cursorsBeingDeleted[name] {
+        _ = await deletion.result
+        try requireOpen()
+      }
+      // One that lives in memory only does not keep what a durable one promises: the name becomes the durable one's.
+      if let cursor = cursors[name], cursor.isDurable { return cursor }
       if let task = cursorsBeingMade[name] { return try await task.value }
       let task = executor.start {
         defer { self.cursorsBeingMade[name] = nil }
@@ -44,15 +50,47 @@ extension TopicLog {
     return cursor
   }
 
-  /// Deletes a cursor and its saved state. What only it held back can be trimmed afterwards.
+  /// Deletes the cursor `name` and its saved state. What only it held back can be trimmed afterwards.
   public func deleteCursor(_ name: String) async throws {
     try await executor.run {
       try requireOpen()
       guard let cursor = cursors[name] else { throw TopicLogError.noSuchCursor(topic: self.name, cursor: name) }
-      try await cursor.delete()
-      cursors[name] = nil
-      trimSoon()
+      try await delete(cursor)
     }
+  }
+
+  /// Deletes this cursor and its saved state; throws `noSuchCursor` if it was deleted before. Another one that has taken
+  /// its name since is left alone. If it fails, the cursor is as it was.
+  public func deleteCursor(_ cursor: TopicCursor) async throws {
+    try await executor.run {
+      try requireOpen()
+      guard cursors[cursor.name] === cursor || !cursor.isDurable else {
+        throw TopicLogError.noSuchCursor(topic: name, cursor: cursor.name)
+      }
+      try await delete(cursor)
+    }
+  }
+
+  private func delete(_ cursor: TopicCursor) async throws {
+    guard cursor.isDurable else { return dropCursor(cursor) }
+    let name = cursor.name
+    if let deletion = cursorsBeingDeleted[name] { return try await deletion.value }
+    let deletion = executor.start {
+      defer { self.cursorsBeingDeleted[name] = nil }
+      try await cursor.delete()
+      if self.cursors[name] === cursor { self.cursors[name] = nil }
+    }
+    cursorsBeingDeleted[name] = deletion
+    try await deletion.value
+    trimSoon()
+  }
+
+  /// Forgets a cursor that is not durable, at once. Another one that has taken its name since is left alone.
+  public func dropCursor(_ cursor: TopicCursor) {
+    eventLoop.assertInEventLoop()
+    guard !cursor.isDurable, cursors[cursor.name] === cursor else { return }
+    cursors[cursor.name] = nil
+    trimSoon()
   }
 
   /// The cursor that a metadata record describes; nil if the key is not a cursor's.

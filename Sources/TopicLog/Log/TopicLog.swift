@@ -112,6 +112,7 @@ public final class TopicLog: @unchecked Sendable {
   /// The cursors by name, non-durable ones included.
   public internal(set) var cursors: [String: TopicCursor] = [:]
   var cursorsBeingMade: [String: Task<TopicCursor, any Error>] = [:]
+  var cursorsBeingDeleted: [String: Task<Void, any Error>] = [:]
 
   // The end.
   /// Why the log takes no calls any more.

@@ -17,7 +17,7 @@ final class TestRegion: Sendable {
   private let group: MultiThreadedEventLoopGroup
 
   static func start(
-    in directory: TemporaryDirectory, cluster: String = "eu",
+    in directory: TemporaryDirectory, cluster: String = "eu", replicators: (any TopicReplicatorFactory)? = nil,
     _ configure: (inout BrokerConfiguration) -> Void = { _ in }
   ) async throws -> TestRegion {
     var logger = Logger(label: "region", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -40,6 +40,7 @@ final class TestRegion: Sendable {
     let broker = Broker(
       configuration: configuration, metadata: store, ledgers: ledgers, policies: policies, group: group,
       logger: logger)
+    if let replicators { broker.setReplicatorFactory(replicators) }
     try await broker.start()
     return TestRegion(
       broker: broker, policies: policies, store: store, bookies: bookies, ledgers: ledgers, group: group)
@@ -68,10 +69,11 @@ final class TestRegion: Sendable {
 
   /// Runs `body` with a region in a fresh directory, and ends it.
   static func with(
-    _ configure: (inout BrokerConfiguration) -> Void = { _ in }, _ body: (TestRegion) async throws -> Void
+    replicators: (any TopicReplicatorFactory)? = nil, _ configure: (inout BrokerConfiguration) -> Void = { _ in },
+    _ body: (TestRegion) async throws -> Void
   ) async throws {
     try await TemporaryDirectory.with { directory in
-      let region = try await start(in: directory, configure)
+      let region = try await start(in: directory, replicators: replicators, configure)
       do {
         try await body(region)
       } catch {

@@ -10,6 +10,7 @@ final class MemoryMetadata: MetadataStore {
     var putsThatFail = 0
     var putsWhoseAnswerIsLost = 0
     var puts = 0
+    var deletesThatFail = 0
   }
 
   let state = NIOLockedValueBox(State())
@@ -40,6 +41,10 @@ final class MemoryMetadata: MetadataStore {
 
   func delete(_ key: String, expected: ExpectedVersion) async throws {
     try state.withLockedValue { state in
+      if state.deletesThatFail > 0 {
+        state.deletesThatFail -= 1
+        throw MetadataError.storage("injected")
+      }
       guard expected.allows(state.records[key]?.version) else { throw MetadataError.versionMismatch(key: key) }
       state.records[key] = nil
     }
