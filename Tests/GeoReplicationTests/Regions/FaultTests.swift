@@ -82,6 +82,8 @@ import Testing
       let producer = TestProducer("app", to: topic, in: pair.us)
       try await producer.send(10)
       await eventually { try await pair.eu.stored(topic).count == 10 }
+      // Stored there is not yet confirmed here: the silence must not swallow the confirmation of the first ten.
+      await eventually { await pair.link(from: pair.us)?.behindMessages == 0 }
       try await pair.toEU.setSilent(true)
       try await producer.send(20)
       let sent = ContinuousClock.now
