@@ -83,6 +83,8 @@ struct PublishReply: Sendable {
 
   /// The producer as the client calls it.
   var producerID: UInt64
+  /// Which producer of that id.
+  var life: UInt64
   var outcome: Outcome
   /// SENDs that need no further answer: they no longer count against the connection.
   var settled: Int = 0

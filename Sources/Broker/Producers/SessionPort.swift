@@ -43,7 +43,7 @@ final class SessionPort: @unchecked Sendable {
 
   /// A watermark says everything that the one before it said.
   private func mergeIntoLast(_ reply: PublishReply) -> Bool {
-    guard let last = pending.last, last.producerID == reply.producerID else { return false }
+    guard let last = pending.last, last.producerID == reply.producerID, last.life == reply.life else { return false }
     switch (last.outcome, reply.outcome) {
     case (.watermark(_, let old), .watermark(_, let new))
     where old.region == new.region && old.incarnation == new.incarnation:

@@ -6,6 +6,8 @@ import TopicLog
 /// What a session asks for when a client creates a producer.
 struct ProducerSpec: Sendable {
   var producerID: UInt64
+  /// Tells producers of one connection apart that have the same id, one after the other.
+  var life: UInt64 = 0
   var requestID: UInt64
   var name: String
   var isNameChosen: Bool
@@ -112,7 +114,7 @@ final class TopicProducer: @unchecked Sendable {
 
   /// Says something that is no answer to a message and that does not wait.
   func announce(_ outcome: PublishReply.Outcome) {
-    emit(PublishReply(producerID: spec.producerID, outcome: outcome))
+    emit(PublishReply(producerID: spec.producerID, life: spec.life, outcome: outcome))
   }
 
   /// From now on nothing of it is stored. A mute one does not report what is still in flight either: its client may
@@ -124,7 +126,8 @@ final class TopicProducer: @unchecked Sendable {
 
   private func reply(_ outcome: PublishReply.Outcome, bytes: Int) -> PublishReply {
     PublishReply(
-      producerID: spec.producerID, outcome: isMute ? .silent : outcome, settled: 1, settledBytes: bytes)
+      producerID: spec.producerID, life: spec.life, outcome: isMute ? .silent : outcome, settled: 1,
+      settledBytes: bytes)
   }
 
   private func emit(_ reply: PublishReply) { port.send(reply) }

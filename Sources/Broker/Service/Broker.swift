@@ -21,6 +21,9 @@ public final class Broker: Sendable {
   let metadata: any MetadataStore
   let group: any EventLoopGroup
   let directory = TopicDirectory()
+  /// What all clients have published and bookies have not stored.
+  let publishBuffer: PublishBuffer
+  let lookups: RequestLimit
   let schemas: SchemaRegistry
   let loader: TopicLoader
   let ownership: any Ownership
@@ -52,6 +55,8 @@ public final class Broker: Sendable {
     self.group = group
     self.ownership = ownership
     self.logger = logger
+    publishBuffer = PublishBuffer(limit: configuration.maxMessagePublishBufferSize)
+    lookups = RequestLimit(configuration.maxConcurrentLookupRequest)
     schemas = SchemaRegistry(metadata: metadata)
     loader = TopicLoader(
       configuration: configuration, metadata: metadata, ledgers: ledgers,

@@ -26,8 +26,19 @@ public struct BrokerConfiguration: Sendable {
   /// Publishes of one connection that may be in flight before its socket is no longer read
   /// (`maxPendingPublishRequestsPerConnection`).
   public var maxPendingPublishRequestsPerConnection: Int = 1000
-  /// The same in bytes (`maxMessagePublishBufferSizeInMB`, per connection).
+  /// The same in bytes.
   public var maxPendingPublishBytesPerConnection: Int = 64 * 1024 * 1024
+  /// Bytes of publishes of all connections that may be in flight before those that publish are no longer read, 0 for no
+  /// limit (`maxMessagePublishBufferSizeInMB`).
+  public var maxMessagePublishBufferSize: Int = 512 * 1024 * 1024
+  /// Requests of one connection other than publishes that may be worked on before its socket is no longer read.
+  public var maxPendingRequestsPerConnection: Int = 1000
+  /// Lookups, partition counts and topic lists that the broker works on at once; more are refused, 0 for no limit
+  /// (`maxConcurrentLookupRequest`).
+  public var maxConcurrentLookupRequest: Int = 50_000
+  /// Whether a connection that does not take what it is sent is no longer read, so that its requests cannot pile up
+  /// answers (`pulsarChannelPauseReceivingRequestsIfUnwritable`).
+  public var pulsarChannelPauseReceivingRequestsIfUnwritable: Bool = true
   /// How often an idle connection is pinged (`keepAliveIntervalSeconds`); one that is silent for two of them is closed.
   public var keepAliveInterval: Duration = .seconds(30)
 

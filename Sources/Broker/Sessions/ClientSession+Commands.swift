@@ -184,6 +184,7 @@ extension ClientSession {
     _ body: @escaping @Sendable () async throws -> T,
     then done: @escaping @Sendable (ClientSession, Result<T, any Error>) -> Void
   ) {
+    requestBegan()
     Task { [self] in
       let result: Result<T, any Error>
       do {
@@ -191,7 +192,27 @@ extension ClientSession {
       } catch {
         result = .failure(error)
       }
-      eventLoop.execute { done(self, result) }
+      eventLoop.execute {
+        done(self, result)
+        self.requestEnded()
+      }
+    }
+  }
+
+  /// As `run`, for requests that need no producer or consumer: the broker works on so many of them at once and refuses
+  /// what comes beyond.
+  func runLookup<T: Sendable>(
+    _ body: @escaping @Sendable () async throws -> T,
+    then done: @escaping @Sendable (ClientSession, Result<T, any Error>) -> Void
+  ) {
+    guard broker.lookups.begin() else {
+      return done(self, .failure(BrokerError(.tooManyRequests, "Failed due to too many pending lookup requests")))
+    }
+    run {
+      defer { self.broker.lookups.end() }
+      return try await body()
+    } then: { session, result in
+      done(session, result)
     }
   }
 }

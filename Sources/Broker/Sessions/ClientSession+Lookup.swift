@@ -8,7 +8,7 @@ extension ClientSession {
   func handle(_ command: ProtoCommandPartitionedTopicMetadata) {
     let requestID = command.requestID
     let autoCreates = command.hasMetadataAutoCreationEnabled ? command.metadataAutoCreationEnabled : true
-    run {
+    runLookup {
       try await self.broker.partitions(of: try TopicName(command.topic), allowAutoCreation: autoCreates)
     } then: { session, result in
       var response = ProtoCommandPartitionedTopicMetadataResponse()
@@ -29,7 +29,7 @@ extension ClientSession {
 
   func handle(_ command: ProtoCommandLookupTopic) {
     let requestID = command.requestID
-    run {
+    runLookup {
       try await self.broker.lookup(try TopicName(command.topic))
     } then: { session, result in
       var response = ProtoCommandLookupTopicResponse()
@@ -52,7 +52,7 @@ extension ClientSession {
 
   func handle(_ command: ProtoCommandGetTopicsOfNamespace) {
     let requestID = command.requestID
-    run {
+    runLookup {
       let namespace = try NamespaceName(command.namespace)
       let mode: TopicListMode =
         switch command.mode {

@@ -9,7 +9,7 @@ extension ClientSession {
     switch producers[id] {
     case .opening:
       return send(.error(requestID, .serviceNotReady, "Producer is already present on the connection"))
-    case .open(let topic, let producer, let outbox):
+    case .open(_, let topic, let producer, let outbox):
       // The client does not know of the one that it has: it asked again after a timeout, or lost track of it.
       outbox.append(.closeProducer(topic, producer, requestID: nil))
       flushOutboxes()
@@ -24,8 +24,8 @@ extension ClientSession {
     if command.hasMeridianStream, client?.features.hasMeridian != true {
       return send(.error(requestID, .notAllowedError, "A stream needs a peer that introduced itself as a region"))
     }
-    producers[id] = .opening(isCancelled: false)
     let spec = producerSpec(command)
+    producers[id] = .opening(life: spec.life, requestID: requestID, isCancelled: false)
     run {
       if spec.stream != nil {
         try await self.broker.preparePartitions(
@@ -42,7 +42,7 @@ extension ClientSession {
 
   private func producerSpec(_ command: ProtoCommandProducer) -> ProducerSpec {
     ProducerSpec(
-      producerID: command.producerID, requestID: command.requestID,
+      producerID: command.producerID, life: nextProducerLife(), requestID: command.requestID,
       name: command.producerName.isEmpty ? broker.nextProducerName() : command.producerName,
       isNameChosen: command.userProvidedProducerName, epoch: command.epoch, accessMode: command.producerAccessMode,
       topicEpoch: command.hasTopicEpoch ? Int64(bitPattern: command.topicEpoch) : nil,
@@ -55,7 +55,7 @@ extension ClientSession {
   }
 
   private func producerOpened(_ spec: ProducerSpec, _ result: Result<(LoadedTopic, ProducerGrant), any Error>) {
-    guard !isClosed, case .opening(let isCancelled) = producers[spec.producerID] else {
+    guard !isClosed, case .opening(spec.life, _, let isCancelled) = producers[spec.producerID] else {
       if case .success((let topic, let grant)) = result { abandon(grant.producer, of: topic) }
       return
     }
@@ -69,7 +69,7 @@ extension ClientSession {
         abandon(grant.producer, of: topic)
         return
       }
-      producers[spec.producerID] = .open(topic, grant.producer, outbox(for: topic.eventLoop))
+      producers[spec.producerID] = .open(life: spec.life, topic, grant.producer, outbox(for: topic.eventLoop))
       var success = ProtoCommandProducerSuccess()
       success.requestID = spec.requestID
       success.producerName = grant.name
@@ -88,10 +88,10 @@ extension ClientSession {
 
   func handle(_ command: ProtoCommandCloseProducer) {
     switch producers[command.producerID] {
-    case .opening:
-      producers[command.producerID] = .opening(isCancelled: true)
+    case .opening(let life, let requestID, _):
+      producers[command.producerID] = .opening(life: life, requestID: requestID, isCancelled: true)
       send(.success(command.requestID))
-    case .open(let topic, let producer, let outbox):
+    case .open(_, let topic, let producer, let outbox):
       // The answer comes behind the receipts of everything in flight.
       outbox.append(.closeProducer(topic, producer, requestID: command.requestID))
     case nil:

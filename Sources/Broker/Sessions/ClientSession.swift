@@ -1,4 +1,5 @@
 import Atomics
+import DequeModule
 import Logging
 import NIOCore
 import PulsarWire
@@ -7,14 +8,22 @@ import PulsarWire
 ///
 /// Confined to the connection's loop. It decides nothing about messages: it knows which producer and consumer ids are
 /// open on the connection, keeps the requests of each in order, and bounds what is in flight.
-final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
+final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
+  typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
+  /// A producer of this connection. A client may use an id again: `life` tells one producer from the next.
   enum ProducerState {
-    /// Being created; the flag says that the client or the broker closed it meanwhile.
-    case opening(isCancelled: Bool)
-    case open(LoadedTopic, TopicProducer, TopicOutbox)
+    /// Being created; the flag says that the client closed it meanwhile.
+    case opening(life: UInt64, requestID: UInt64, isCancelled: Bool)
+    case open(life: UInt64, LoadedTopic, TopicProducer, TopicOutbox)
+
+    var life: UInt64 {
+      switch self {
+      case .opening(let life, _, _), .open(let life, _, _, _): life
+      }
+    }
   }
 
   enum ConsumerState {
@@ -40,9 +49,15 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
   var address = ""
   private var outboxes: [ObjectIdentifier: TopicOutbox] = [:]
   private var processor: NIOSingleStepByteToMessageProcessor<PulsarFrameDecoder>
-  private var pendingPublishes = 0
-  private var pendingPublishBytes = 0
-  private var isReadingPaused = false
+  let pending: PendingPublishes
+  private var pendingRequests = 0
+  var lastProducerLife: UInt64 = 0
+  private var gate = ReadGate()
+  /// What was read and waits for the gate.
+  private var held: Deque<ByteBuffer> = []
+  private var isDecoding = false
+  private var context: ChannelHandlerContext?
+  private var unwritableTicks = 0
   private var keepAlive: RepeatedTask?
   private var hasReadSinceTick = true
   private var reads: UInt64 = 0
@@ -57,6 +72,7 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     self.eventLoop = eventLoop
     self.isTLS = isTLS
     self.logger = logger
+    pending = PendingPublishes(buffer: broker.publishBuffer)
     processor = NIOSingleStepByteToMessageProcessor(
       PulsarFrameDecoder(maxMessageSize: broker.configuration.maxMessageSize))
   }
@@ -80,6 +96,7 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
 
   func handlerAdded(context: ChannelHandlerContext) {
     channel = context.channel
+    self.context = context
     address =
       context.channel.remoteAddress.map { address in
         address.ipAddress.map { "/\($0):\(address.port ?? 0)" } ?? "\(address)"
@@ -87,6 +104,8 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     logger[metadataKey: "client"] = "\(address)"
     if context.channel.isActive { start() }
   }
+
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelActive(context: ChannelHandlerContext) { start() }
 
@@ -102,13 +121,8 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     hasReadSinceTick = true
     reads &+= 1
-    do {
-      try processor.process(buffer: unwrapInboundIn(data)) { frame in
-        if !isClosed { handle(frame) }
-      }
-    } catch {
-      abort("\(error)")
-    }
+    held.append(unwrapInboundIn(data))
+    decodeHeld()
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -116,13 +130,42 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     context.flush()
   }
 
+  /// Handles what was read, one buffer after the other, as long as the gate is open.
+  private func decodeHeld() {
+    // Answering may make the connection writable again and lead here once more.
+    guard !isDecoding else { return }
+    isDecoding = true
+    defer { isDecoding = false }
+    while gate.isOpen, let buffer = held.popFirst() {
+      do {
+        try processor.process(buffer: buffer) { frame in
+          if !isClosed { handle(frame) }
+        }
+      } catch {
+        held = []
+        return abort("\(error)")
+      }
+      pending.report()
+      shutIfTooMuchIsPending()
+    }
+  }
+
+  func read(context: ChannelHandlerContext) {
+    if gate.read() { context.read() }
+  }
+
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    writable.store(context.channel.isWritable, ordering: .relaxed)
-    if context.channel.isWritable {
+    let isWritable = context.channel.isWritable
+    writable.store(isWritable, ordering: .relaxed)
+    unwritableTicks = 0
+    if isWritable {
+      openGate(.unwritable)
       for case .open(_, _, let consumer, _, let outbox) in consumers.values {
         outbox.append(.sinkBecameWritable(consumer))
       }
       flushOutboxes()
+    } else if broker.configuration.pulsarChannelPauseReceivingRequestsIfUnwritable {
+      gate.shut(.unwritable)
     }
     context.fireChannelWritabilityChanged()
   }
@@ -140,7 +183,9 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     guard !isClosed else { return }
     isClosed = true
     keepAlive?.cancel()
-    for case .open(let topic, let producer, let outbox) in producers.values {
+    broker.publishBuffer.stopWaiting(id)
+    pending.report()
+    for case .open(_, let topic, let producer, let outbox) in producers.values {
       outbox.append(.closeProducer(topic, producer, requestID: nil))
     }
     for case .open(_, _, let consumer, let sink, let outbox) in consumers.values {
@@ -149,6 +194,7 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     }
     producers = [:]
     consumers = [:]
+    held = []
     flushOutboxes()
     outboxes = [:]
     broker.sessionClosed(self)
@@ -163,7 +209,13 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
 
   private func checkLiveness() {
     guard !isClosed else { return }
-    if hasReadSinceTick || isReadingPaused {
+    if !isWritable {
+      // What was written before has not gone out: more of it would not be seen either.
+      unwritableTicks += 1
+      if unwritableTicks > 4 { abort("it took nothing of what it was sent for four keep-alive intervals") }
+      return
+    }
+    if hasReadSinceTick || !gate.isOpen {
       hasReadSinceTick = false
       isPinged = false
     } else if isPinged || client == nil {
@@ -189,9 +241,12 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     guard let before else { return false }
     for _ in 0..<60 {
       try? await Task.sleep(for: .milliseconds(50))
-      let now = try? await eventLoop.submit { self.isClosed ? nil : self.reads }.get()
-      guard let now else { return false }
-      if now != before { return true }
+      let answer = try? await eventLoop.submit { () -> (reads: UInt64, isUnread: Bool)? in
+        // What is not read because we do not want to says nothing about the other end.
+        self.isClosed ? nil : (self.reads, !self.gate.reasons.subtracting(.unwritable).isEmpty)
+      }.get()
+      guard let answer else { return false }
+      if answer.reads != before || answer.isUnread { return true }
     }
     eventLoop.execute { self.abort("a client of the same producer name connected, and this one does not answer") }
     return false
@@ -205,7 +260,10 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     let port = SessionPort(
       eventLoop: loop, sessionLoop: eventLoop, connection: id,
       probe: { [weak self] in await self?.isAlive() ?? false },
-      receive: { [weak self] in self?.receive($0) })
+      receive: { [weak self, pending] replies in
+        pending.settle(replies)
+        self?.receive(replies)
+      })
     let outbox = TopicOutbox(eventLoop: loop, port: port)
     outboxes[ObjectIdentifier(loop)] = outbox
     return outbox
@@ -218,90 +276,57 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
   // MARK: Publishing
 
   func handle(_ send: SendCommand, _ payload: ByteBuffer?) {
-    guard case .open(let topic, let producer, let outbox) = producers[send.producerID] else {
+    guard case .open(_, let topic, let producer, let outbox) = producers[send.producerID] else {
       // A producer that was closed a moment ago: its client knows that nothing it still sends is stored.
       return
     }
-    let payload = payload ?? ByteBuffer()
-    pendingPublishes += 1
-    pendingPublishBytes += payload.readableBytes
     let limit = broker.configuration.maxMessageSize
-    outbox.append(.publish(topic, producer, PublishRequest(send, payload: payload, maxMessageSize: limit)))
-    if pendingPublishes >= broker.configuration.maxPendingPublishRequestsPerConnection
-      || pendingPublishBytes >= broker.configuration.maxPendingPublishBytesPerConnection
+    let request = PublishRequest(send, payload: payload ?? ByteBuffer(), maxMessageSize: limit)
+    // As the topic counts it when it answers.
+    pending.add(bytes: request.body.readableBytes)
+    outbox.append(.publish(topic, producer, request))
+  }
+
+  // MARK: Back-pressure
+
+  private func shutIfTooMuchIsPending() {
+    let configuration = broker.configuration
+    if pending.count >= configuration.maxPendingPublishRequestsPerConnection
+      || pending.bytes >= configuration.maxPendingPublishBytesPerConnection
     {
-      pauseReading()
+      gate.shut(.publishes)
+    }
+    if pending.bytes > 0, broker.publishBuffer.isFull, !gate.reasons.contains(.publishBuffer) {
+      gate.shut(.publishBuffer)
+      broker.publishBuffer.wait(id) { [weak self] in
+        guard let self else { return }
+        eventLoop.execute { self.openGate(.publishBuffer) }
+      }
     }
   }
 
-  private func pauseReading() {
-    guard !isReadingPaused else { return }
-    isReadingPaused = true
-    _ = channel?.setOption(.autoRead, value: false)
+  /// A reason not to read is gone.
+  func openGate(_ reason: ReadGate.Reasons) {
+    gate.open(reason)
+    guard gate.isOpen, !isClosed else { return }
+    if !held.isEmpty {
+      decodeHeld()
+      flushOutboxes()
+    }
+    if gate.takeOwedRead() { context?.read() }
   }
 
-  private func resumeReading() {
-    guard isReadingPaused,
-      pendingPublishes <= broker.configuration.maxPendingPublishRequestsPerConnection / 2,
-      pendingPublishBytes <= broker.configuration.maxPendingPublishBytesPerConnection / 2
-    else { return }
-    isReadingPaused = false
-    _ = channel?.setOption(.autoRead, value: true)
-    channel?.read()
-  }
-
-  /// What topics answer, in order: one buffer, one write.
-  private func receive(_ replies: [PublishReply]) {
+  /// Counts a request whose answer takes its time.
+  func requestBegan() {
     eventLoop.assertInEventLoop()
-    guard !isClosed else { return }
-    var buffer = ByteBuffer()
-    for reply in replies {
-      // A body is counted with the bytes that its topic saw; what a session stripped from its front is settled too.
-      pendingPublishes = max(0, pendingPublishes - reply.settled)
-      pendingPublishBytes = max(0, pendingPublishBytes - reply.settledBytes)
-      encode(reply, into: &buffer)
-    }
-    if pendingPublishes == 0 { pendingPublishBytes = 0 }
-    if buffer.readableBytes > 0 { write(buffer, flush: true) }
-    resumeReading()
+    pendingRequests += 1
+    if pendingRequests >= broker.configuration.maxPendingRequestsPerConnection { gate.shut(.requests) }
   }
 
-  private func encode(_ reply: PublishReply, into buffer: inout ByteBuffer) {
-    guard producers[reply.producerID] != nil else {
-      if case .closedByClient(let requestID) = reply.outcome { encode(.success(requestID), into: &buffer) }
-      return
-    }
-    switch reply.outcome {
-    case .receipt(let sequenceID, let highest, let position):
-      PulsarFrameEncoder.encode(
-        SendReceiptCommand(
-          producerID: reply.producerID, sequenceID: sequenceID,
-          messageID: MessageIDData(ledgerID: position.ledgerID, entryID: position.entryID), highestSequenceID: highest),
-        into: &buffer)
-    case .watermark(let sequenceID, let stamp):
-      PulsarFrameEncoder.encode(
-        SendReceiptCommand(producerID: reply.producerID, sequenceID: sequenceID, watermark: stamp), into: &buffer)
-    case .failed(let sequenceID, let error, let message):
-      encode(.sendError(reply.producerID, sequenceID: sequenceID, error, message), into: &buffer)
-    case .silent: break
-    case .closedByBroker:
-      producers[reply.producerID] = nil
-      encode(.closeProducer(reply.producerID), into: &buffer)
-    case .closedByClient(let requestID):
-      producers[reply.producerID] = nil
-      encode(.success(requestID), into: &buffer)
-    case .ready(let requestID, let topicEpoch):
-      guard case .open(_, let producer, _) = producers[reply.producerID] else { break }
-      var success = ProtoCommandProducerSuccess()
-      success.requestID = requestID
-      success.producerName = producer.name
-      success.topicEpoch = UInt64(bitPattern: topicEpoch)
-      success.producerReady = true
-      encode(ProtoBaseCommand(success), into: &buffer)
-    case .refused(let requestID, let error, let message):
-      producers[reply.producerID] = nil
-      encode(.error(requestID, error, message), into: &buffer)
-    }
+  func requestEnded() {
+    eventLoop.assertInEventLoop()
+    pendingRequests -= 1
+    if pendingRequests <= broker.configuration.maxPendingRequestsPerConnection / 2 { openGate(.requests) }
   }
 
   // MARK: Writing
@@ -323,7 +348,7 @@ final class ClientSession: ChannelInboundHandler, @unchecked Sendable {
     write(buffer, flush: true)
   }
 
-  private func encode(_ command: ProtoBaseCommand, into buffer: inout ByteBuffer) {
+  func encode(_ command: ProtoBaseCommand, into buffer: inout ByteBuffer) {
     do {
       try PulsarFrameEncoder.encode(command, into: &buffer)
     } catch {
