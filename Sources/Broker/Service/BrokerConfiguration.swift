@@ -24,8 +24,10 @@ public struct BrokerConfiguration: Sendable {
   /// The largest message, metadata and payload, in bytes (`maxMessageSize`).
   public var maxMessageSize: Int = 5 * 1024 * 1024
   /// Publishes of one connection that may be in flight before its socket is no longer read
-  /// (`maxPendingPublishRequestsPerConnection`).
-  public var maxPendingPublishRequestsPerConnection: Int = 1000
+  /// (`maxPendingPublishRequestsPerConnection`). Ten times Pulsar's default: the producers of a client share a connection
+  /// and may each have 1,000 messages under way, and on a slow disk throughput is what is in flight over a sync's time;
+  /// memory is bounded by the limits in bytes.
+  public var maxPendingPublishRequestsPerConnection: Int = 10_000
   /// The same in bytes.
   public var maxPendingPublishBytesPerConnection: Int = 64 * 1024 * 1024
   /// Bytes of publishes of all connections that may be in flight before those that publish are no longer read, 0 for no
