@@ -114,6 +114,26 @@ struct AdminRESTTests {
     }
   }
 
+  @Test(
+    "Values that make no sense are refused with one sentence",
+    arguments: [
+      ("messageTTL", "99999999999"), ("messageTTL", "-1"),
+      ("retention", #"{"retentionTimeInMinutes":99999999999,"retentionSizeInMB":1}"#),
+      ("backlogQuota", #"{"limitSize":0,"policy":"producer_exception"}"#),
+      ("backlogQuota?backlogQuotaType=message_age", #"{"policy":"producer_exception"}"#),
+      ("dispatchRate", #"{"ratePeriodInSecond":0}"#), ("publishRate", #"{"publishThrottlingRateInMsg":-2}"#),
+    ])
+  func absurdPolicies(_ path: String, _ body: String) async throws {
+    try await AdminFixture.run { api in
+      for base in ["/admin/v2/namespaces/public/default", "/admin/v2/persistent/public/default/t"] {
+        let answer = await api.call("POST", "\(base)/\(path)", body)
+        #expect(answer.status == 412)
+        let hints = ["possible", "must not be", "needs", "at most"]
+        #expect(hints.contains { answer.text.contains($0) }, "\(answer.text)")
+      }
+    }
+  }
+
   @Test("Topics: create, list, partitions, delete, with names that need encoding")
   func topics() async throws {
     try await AdminFixture.run { api in

@@ -24,9 +24,7 @@ extension PolicyStore {
       policies.replicationClusters = unique(policies.replicationClusters)
       try validateReplication(policies, of: namespace)
     }
-    try policies.persistence?.check()
-    if let retention = policies.retentionPolicies { try retention.check() }
-    try policies.autoTopicCreationOverride?.check()
+    try policies.check()
     let bundles = policies.bundles?.numBundles ?? 0
     if bundles <= 0 {
       policies.bundles = BundlesData(count: Self.defaultNumberOfNamespaceBundles)
@@ -43,14 +41,17 @@ extension PolicyStore {
   }
 
   /// Changes the policies of a namespace: `change` gets them as they are, and again if somebody else was faster.
-  /// Throws `notFound`, and what `change` throws. Returns the policies as stored.
+  /// Throws `notFound`, what `change` throws, and `preconditionFailed` for values that make no sense. Returns the policies
+  /// as stored.
   @discardableResult
   public func updateNamespace(
     _ namespace: NamespaceName, _ change: (inout NamespacePolicies) throws -> Void
   ) async throws -> NamespacePolicies {
     let changed = try await update(.namespace(namespace), NamespacePolicies.self) { present in
-      guard var policies = present else { throw Self.missing(namespace) }
+      guard let present else { throw Self.missing(namespace) }
+      var policies = present
       try change(&policies)
+      try policies.check(insteadOf: present)
       return policies
     }
     return changed ?? NamespacePolicies()

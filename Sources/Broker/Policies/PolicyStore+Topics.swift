@@ -4,7 +4,8 @@ extension PolicyStore {
     try await read(.topicPolicies(topic.partitionedTopic), TopicPolicyRecord.self) ?? TopicPolicyRecord()
   }
 
-  /// Changes what is set on a topic itself, in one scope. Throws `notFound` for the namespace, and what `change` throws.
+  /// Changes what is set on a topic itself, in one scope. Throws `notFound` for the namespace, what `change` throws, and
+  /// `preconditionFailed` for values that make no sense.
   @discardableResult
   public func updateTopicPolicies(
     _ topic: TopicName, isGlobal: Bool = false, _ change: (inout TopicPolicies) throws -> Void
@@ -13,7 +14,10 @@ extension PolicyStore {
     guard cachedPolicies(for: topic.namespace) != nil else { throw Self.missing(topic.namespace) }
     let changed = try await update(.topicPolicies(topic), TopicPolicyRecord.self) { present in
       var record = present ?? TopicPolicyRecord()
-      if isGlobal { try change(&record.global) } else { try change(&record.local) }
+      let scope: WritableKeyPath<TopicPolicyRecord, TopicPolicies> = isGlobal ? \.global : \.local
+      let before = record[keyPath: scope]
+      try change(&record[keyPath: scope])
+      try record[keyPath: scope].check(insteadOf: before)
       return record.isEmpty ? nil : record
     }
     return changed ?? TopicPolicyRecord()

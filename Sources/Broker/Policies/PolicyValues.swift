@@ -197,6 +197,8 @@ public struct PersistencePolicies: Codable, Hashable, Sendable {
     managedLedgerStorageClassName = try container.decodeIfPresent(String.self, forKey: .managedLedgerStorageClassName)
   }
 
+  private static let largestEnsemble = 64
+
   /// Refuses quorums that cannot be served: they must satisfy ensemble >= write quorum >= ack quorum > 0.
   public func check() throws(PolicyError) {
     guard bookkeeperEnsemble >= bookkeeperWriteQuorum, bookkeeperWriteQuorum >= bookkeeperAckQuorum,
@@ -206,6 +208,17 @@ public struct PersistencePolicies: Codable, Hashable, Sendable {
         .preconditionFailed,
         "Bookkeeper Ensemble (\(bookkeeperEnsemble)) >= WriteQuorum (\(bookkeeperWriteQuorum)) >= AckQuorum "
           + "(\(bookkeeperAckQuorum)) > 0 does not hold.")
+    }
+    guard bookkeeperEnsemble <= Self.largestEnsemble else {
+      throw PolicyError(
+        .preconditionFailed,
+        "Bookkeeper Ensemble (\(bookkeeperEnsemble)) is too large: a ledger has at most \(Self.largestEnsemble) bookies."
+      )
+    }
+    guard managedLedgerMaxMarkDeleteRate.isFinite, managedLedgerMaxMarkDeleteRate >= 0 else {
+      throw PolicyError(
+        .preconditionFailed,
+        "Invalid managedLedgerMaxMarkDeleteRate \(managedLedgerMaxMarkDeleteRate): it must not be negative.")
     }
   }
 }
@@ -231,6 +244,12 @@ public struct RetentionPolicies: Codable, Hashable, Sendable {
       throw PolicyError(
         .preconditionFailed,
         "Invalid retention policy: both limits must be -1 (no limit) or above, and either both zero or neither.")
+    }
+    guard retentionTimeInMinutes <= Int(Int32.max), retentionSizeInMB <= Self.largestSizeInMB else {
+      throw PolicyError(
+        .preconditionFailed,
+        "Invalid retention policy: at most \(Int32.max) minutes and \(Self.largestSizeInMB) MB can be kept; "
+          + "-1 is without limit.")
     }
   }
 }
@@ -342,28 +361,6 @@ public struct EntryFilters: Codable, Hashable, Sendable {
   public init(entryFilterNames: String?) {
     self.entryFilterNames = entryFilterNames
   }
-}
-
-/// How a new schema must relate to the schemas already registered.
-public enum SchemaCompatibilityStrategy: String, Codable, Hashable, Sendable, CaseIterable {
-  /// The broker's default.
-  case undefined = "UNDEFINED"
-  /// No change is accepted.
-  case alwaysIncompatible = "ALWAYS_INCOMPATIBLE"
-  /// Every change is accepted.
-  case alwaysCompatible = "ALWAYS_COMPATIBLE"
-  /// Consumers with the new schema read data of the latest one.
-  case backward = "BACKWARD"
-  /// Consumers with the latest schema read data of the new one.
-  case forward = "FORWARD"
-  /// Both.
-  case full = "FULL"
-  /// Consumers with the new schema read data of every earlier one.
-  case backwardTransitive = "BACKWARD_TRANSITIVE"
-  /// Consumers with any earlier schema read data of the new one.
-  case forwardTransitive = "FORWARD_TRANSITIVE"
-  /// Both, over all versions.
-  case fullTransitive = "FULL_TRANSITIVE"
 }
 
 /// Partitions of a partitioned topic.

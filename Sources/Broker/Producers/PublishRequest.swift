@@ -79,6 +79,9 @@ struct PublishReply: Sendable {
     case ready(requestID: UInt64, topicEpoch: Int64)
     /// A waiting producer will not get the topic.
     case refused(requestID: UInt64, ProtoServerError, String)
+    /// Not about a producer: the connection is not to be read until the same topic lets it go on.
+    case hold(ObjectIdentifier)
+    case release(ObjectIdentifier)
   }
 
   /// The producer as the client calls it.

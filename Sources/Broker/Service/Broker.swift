@@ -24,6 +24,7 @@ public final class Broker: Sendable {
   /// What all clients have published and bookies have not stored.
   let publishBuffer: PublishBuffer
   let lookups: RequestLimit
+  let publishLimit: BrokerPublishLimit?
   let schemas: SchemaRegistry
   let loader: TopicLoader
   let ownership: any Ownership
@@ -57,6 +58,9 @@ public final class Broker: Sendable {
     self.logger = logger
     publishBuffer = PublishBuffer(limit: configuration.maxMessagePublishBufferSize)
     lookups = RequestLimit(configuration.maxConcurrentLookupRequest)
+    publishLimit = BrokerPublishLimit(
+      messages: configuration.brokerPublisherThrottlingMaxMessageRate,
+      bytes: configuration.brokerPublisherThrottlingMaxByteRate)
     schemas = SchemaRegistry(metadata: metadata)
     loader = TopicLoader(
       configuration: configuration, metadata: metadata, ledgers: ledgers,

@@ -41,6 +41,31 @@ public struct BrokerConfiguration: Sendable {
   /// Whether a connection that does not take what it is sent is no longer read, so that its requests cannot pile up
   /// answers (`pulsarChannelPauseReceivingRequestsIfUnwritable`).
   public var pulsarChannelPauseReceivingRequestsIfUnwritable: Bool = true
+  /// Messages a second that clients may publish to the whole broker, 0 for no limit
+  /// (`brokerPublisherThrottlingMaxMessageRate`).
+  public var brokerPublisherThrottlingMaxMessageRate: Int = 0
+  /// The same in bytes (`brokerPublisherThrottlingMaxByteRate`).
+  public var brokerPublisherThrottlingMaxByteRate: Int64 = 0
+  /// Messages a second that clients may publish to a topic unless a policy says otherwise, 0 for no limit
+  /// (`maxPublishRatePerTopicInMessages`).
+  public var maxPublishRatePerTopicInMessages: Int = 0
+  /// The same in bytes (`maxPublishRatePerTopicInBytes`).
+  public var maxPublishRatePerTopicInBytes: Int64 = 0
+  /// Messages a second dispatched from a topic unless a policy says otherwise, 0 for no limit
+  /// (`dispatchThrottlingRatePerTopicInMsg`).
+  public var dispatchThrottlingRatePerTopicInMsg: Int = 0
+  /// The same in bytes (`dispatchThrottlingRatePerTopicInByte`).
+  public var dispatchThrottlingRatePerTopicInByte: Int64 = 0
+  /// Messages a second dispatched from a subscription unless a policy says otherwise, 0 for no limit
+  /// (`dispatchThrottlingRatePerSubscriptionInMsg`).
+  public var dispatchThrottlingRatePerSubscriptionInMsg: Int = 0
+  /// The same in bytes (`dispatchThrottlingRatePerSubscriptionInByte`).
+  public var dispatchThrottlingRatePerSubscriptionInByte: Int64 = 0
+  /// How often a consumer may subscribe within the period unless a policy says otherwise, 0 for no limit
+  /// (`subscribeThrottlingRatePerConsumer`).
+  public var subscribeThrottlingRatePerConsumer: Int = 0
+  /// That period (`subscribeRatePeriodPerConsumerInSecond`).
+  public var subscribeRatePeriodPerConsumerInSecond: Int = 30
   /// How often an idle connection is pinged (`keepAliveIntervalSeconds`); one that is silent for two of them is closed.
   public var keepAliveInterval: Duration = .seconds(30)
 
@@ -86,6 +111,10 @@ public struct BrokerConfiguration: Sendable {
   public var managedLedgerDefaultWriteQuorum: Int = 2
   /// The same (`managedLedgerDefaultAckQuorum`).
   public var managedLedgerDefaultAckQuorum: Int = 2
+  /// How often a cursor's position is saved at most, in a second (`managedLedgerDefaultMarkDeleteRateLimit`).
+  public var managedLedgerDefaultMarkDeleteRateLimit: Double = 1
+  /// How often the age of a backlog is compared with its quota (`backlogQuotaCheckIntervalInSeconds`).
+  public var backlogQuotaCheckInterval: Duration = .seconds(60)
   /// How long a graceful stop waits for topics to close.
   public var shutdownTimeout: Duration = .seconds(5)
 

@@ -22,7 +22,8 @@ public struct BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case topicTerminated
     case incompatibleSchema
     case tooManyRequests
-    case quotaExceeded
+    /// Too much is stored that nobody has consumed; `quotaExceededHold` if producers are to wait.
+    case quotaExceeded, quotaExceededHold
     case checksum
     /// The topic is being loaded, unloaded or moved: try again.
     case notReady
@@ -60,7 +61,7 @@ public struct BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case .conflict, .producerBusy, .consumerBusy, .consumerAssign, .producerFenced, .incompatibleSchema: 409
     case .invalidTopicName, .preconditionFailed, .topicTerminated: 412
     case .replicated: 422
-    case .tooManyRequests, .quotaExceeded: 429
+    case .tooManyRequests, .quotaExceeded, .quotaExceededHold: 429
     case .notReady: 503
     case .checksum, .persistence, .metadata, .internalError: 500
     }
@@ -85,6 +86,7 @@ public struct BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case .incompatibleSchema: .incompatibleSchema
     case .tooManyRequests: .tooManyRequests
     case .quotaExceeded: .producerBlockedQuotaExceededException
+    case .quotaExceededHold: .producerBlockedQuotaExceededError
     case .checksum: .checksumError
     case .notReady: .serviceNotReady
     case .persistence: .persistenceError

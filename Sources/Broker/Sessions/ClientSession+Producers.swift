@@ -55,6 +55,7 @@ extension ClientSession {
   }
 
   private func producerOpened(_ spec: ProducerSpec, _ result: Result<(LoadedTopic, ProducerGrant), any Error>) {
+    let ready = earlyReady.removeValue(forKey: spec.life)
     guard !isClosed, case .opening(spec.life, _, let isCancelled) = producers[spec.producerID] else {
       if case .success((let topic, let grant)) = result { abandon(grant.producer, of: topic) }
       return
@@ -75,8 +76,8 @@ extension ClientSession {
       success.producerName = grant.name
       success.lastSequenceID = grant.lastSequenceID
       success.schemaVersion = Data(grant.schemaVersion ?? [])
-      if let epoch = grant.topicEpoch { success.topicEpoch = UInt64(bitPattern: epoch) }
-      success.producerReady = grant.isReady
+      if let epoch = ready ?? grant.topicEpoch { success.topicEpoch = UInt64(bitPattern: epoch) }
+      success.producerReady = grant.isReady || ready != nil
       if let resume = grant.resume, resume.ledgerID >= 0 { success.meridianResume = resume.proto }
       send(ProtoBaseCommand(success))
     }

@@ -18,6 +18,11 @@ extension ClientSession {
   }
 
   private func encode(_ reply: PublishReply, into buffer: inout ByteBuffer) {
+    switch reply.outcome {
+    case .hold(let topic): return hold(for: topic)
+    case .release(let topic): return release(by: topic)
+    default: break
+    }
     guard let state = producers[reply.producerID], state.life == reply.life else {
       // About an earlier producer of this id: only a request that waits for its answer still concerns anybody.
       if case .closedByClient(let requestID) = reply.outcome { encode(.success(requestID), into: &buffer) }
@@ -35,7 +40,7 @@ extension ClientSession {
         SendReceiptCommand(producerID: reply.producerID, sequenceID: sequenceID, watermark: stamp), into: &buffer)
     case .failed(let sequenceID, let error, let message):
       encode(.sendError(reply.producerID, sequenceID: sequenceID, error, message), into: &buffer)
-    case .silent: break
+    case .silent, .hold, .release: break
     case .closedByBroker:
       producers[reply.producerID] = nil
       if case .opening(_, let requestID, let isCancelled) = state {
@@ -50,7 +55,11 @@ extension ClientSession {
       producers[reply.producerID] = nil
       encode(.success(requestID), into: &buffer)
     case .ready(let requestID, let topicEpoch):
-      guard case .open(_, _, let producer, _) = state else { break }
+      guard case .open(_, _, let producer, _) = state else {
+        // Its client has not heard yet that it waits: it never will.
+        earlyReady[reply.life] = topicEpoch
+        break
+      }
       var success = ProtoCommandProducerSuccess()
       success.requestID = requestID
       success.producerName = producer.name

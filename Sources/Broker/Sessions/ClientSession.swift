@@ -47,17 +47,23 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
   var producers: [UInt64: ProducerState] = [:]
   var consumers: [UInt64: ConsumerState] = [:]
   var address = ""
-  private var outboxes: [ObjectIdentifier: TopicOutbox] = [:]
+  var outboxes: [ObjectIdentifier: TopicOutbox] = [:]
   private var processor: NIOSingleStepByteToMessageProcessor<PulsarFrameDecoder>
   let pending: PendingPublishes
-  private var pendingRequests = 0
+  var pendingRequests = 0
   var lastProducerLife: UInt64 = 0
-  private var gate = ReadGate()
+  /// Waiting producers whose turn came while they were created, with their topic epochs.
+  var earlyReady: [UInt64: Int64] = [:]
+  var gate = ReadGate()
   /// What was read and waits for the gate.
-  private var held: Deque<ByteBuffer> = []
+  var held: Deque<ByteBuffer> = []
   private var isDecoding = false
-  private var context: ChannelHandlerContext?
+  var context: ChannelHandlerContext?
   private var unwritableTicks = 0
+  /// Topics whose publish rate is used up.
+  var holders: Set<ObjectIdentifier> = []
+  /// What clients published in the buffer at hand, for the broker's publish rate.
+  var published = (messages: 0, bytes: 0)
   private var keepAlive: RepeatedTask?
   private var hasReadSinceTick = true
   private var reads: UInt64 = 0
@@ -131,7 +137,7 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   /// Handles what was read, one buffer after the other, as long as the gate is open.
-  private func decodeHeld() {
+  func decodeHeld() {
     // Answering may make the connection writable again and lead here once more.
     guard !isDecoding else { return }
     isDecoding = true
@@ -147,6 +153,7 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
       }
       pending.report()
       shutIfTooMuchIsPending()
+      takeFromBrokerRate()
     }
   }
 
@@ -270,7 +277,10 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func flushOutboxes() {
-    for outbox in outboxes.values { outbox.flush() }
+    for outbox in outboxes.values {
+      if outbox.flush() { mark(outbox) }
+      if outbox.isBehind { gate.shut(.topics) }
+    }
   }
 
   // MARK: Publishing
@@ -285,48 +295,10 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
     // As the topic counts it when it answers.
     pending.add(bytes: request.body.readableBytes)
     outbox.append(.publish(topic, producer, request))
-  }
-
-  // MARK: Back-pressure
-
-  private func shutIfTooMuchIsPending() {
-    let configuration = broker.configuration
-    if pending.count >= configuration.maxPendingPublishRequestsPerConnection
-      || pending.bytes >= configuration.maxPendingPublishBytesPerConnection
-    {
-      gate.shut(.publishes)
+    if broker.publishLimit != nil, !producer.kind.isReplicator {
+      published.messages += request.messages
+      published.bytes += request.body.readableBytes
     }
-    if pending.bytes > 0, broker.publishBuffer.isFull, !gate.reasons.contains(.publishBuffer) {
-      gate.shut(.publishBuffer)
-      broker.publishBuffer.wait(id) { [weak self] in
-        guard let self else { return }
-        eventLoop.execute { self.openGate(.publishBuffer) }
-      }
-    }
-  }
-
-  /// A reason not to read is gone.
-  func openGate(_ reason: ReadGate.Reasons) {
-    gate.open(reason)
-    guard gate.isOpen, !isClosed else { return }
-    if !held.isEmpty {
-      decodeHeld()
-      flushOutboxes()
-    }
-    if gate.takeOwedRead() { context?.read() }
-  }
-
-  /// Counts a request whose answer takes its time.
-  func requestBegan() {
-    eventLoop.assertInEventLoop()
-    pendingRequests += 1
-    if pendingRequests >= broker.configuration.maxPendingRequestsPerConnection { gate.shut(.requests) }
-  }
-
-  func requestEnded() {
-    eventLoop.assertInEventLoop()
-    pendingRequests -= 1
-    if pendingRequests <= broker.configuration.maxPendingRequestsPerConnection / 2 { openGate(.requests) }
   }
 
   // MARK: Writing

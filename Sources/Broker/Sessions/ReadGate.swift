@@ -19,6 +19,8 @@ struct ReadGate: Hashable, Sendable {
     static let topicRate = Reasons(rawValue: 1 << 4)
     /// The broker has taken all that its publish rate allows for now.
     static let brokerRate = Reasons(rawValue: 1 << 5)
+    /// Topics have not done yet what the connection asked of them.
+    static let topics = Reasons(rawValue: 1 << 6)
   }
 
   private(set) var reasons: Reasons = []

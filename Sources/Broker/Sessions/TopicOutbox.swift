@@ -11,6 +11,15 @@ enum TopicRequest: Sendable {
   case acknowledgeCumulative(SubscriptionConsumer, Acknowledgement, AckReply?)
   case redeliver(SubscriptionConsumer, [Position])
   case sinkBecameWritable(SubscriptionConsumer)
+
+  /// What it costs its topic, in ids.
+  var weight: Int {
+    switch self {
+    case .acknowledge(_, let ids, _): max(1, ids.count)
+    case .redeliver(_, let positions): max(1, positions.count)
+    default: 1
+    }
+  }
 }
 
 /// Called on the topic's loop with the result of an acknowledgement whose client waits for it.
@@ -19,29 +28,47 @@ typealias AckReply = @Sendable (SubscriptionError?) -> Void
 /// Collects what one read of a connection asks of the topics on one loop, so that it crosses over once, in order.
 ///
 /// Confined to the session's loop.
-final class TopicOutbox {
+final class TopicOutbox: @unchecked Sendable {
   let eventLoop: any EventLoop
   /// The way back.
   let port: SessionPort
   private var requests: [TopicRequest] = []
+  private var weight = 0
+  private var pace = OutboxPace()
 
   init(eventLoop: any EventLoop, port: SessionPort) {
     self.eventLoop = eventLoop
     self.port = port
   }
 
-  func append(_ request: TopicRequest) { requests.append(request) }
+  func append(_ request: TopicRequest) {
+    requests.append(request)
+    weight += request.weight
+  }
 
-  func flush() {
-    guard !requests.isEmpty else { return }
+  /// Whether the topics' loop is behind with what it was asked.
+  var isBehind: Bool { pace.isBehind }
+
+  /// Passes everything on.
+  /// - Returns: whether it is time for a mark that says how far the topics have come: for a call of `caughtUp()` behind
+  ///   all of this.
+  func flush() -> Bool {
+    guard !requests.isEmpty else { return false }
     let batch = requests
     requests.removeAll(keepingCapacity: true)
     if eventLoop.inEventLoop {
+      weight = 0
       Self.run(batch)
-    } else {
-      eventLoop.execute { Self.run(batch) }
+      return false
     }
+    eventLoop.execute { Self.run(batch) }
+    defer { weight = 0 }
+    return pace.sent(weight)
   }
+
+  /// Everything up to the last mark is done.
+  /// - Returns: whether it is time for the next one.
+  func caughtUp() -> Bool { pace.reached() }
 
   private static func run(_ batch: [TopicRequest]) {
     let nowMs = WallClock.nowMs()

@@ -10,7 +10,7 @@ extension Subscription {
       needsAnotherRound = true
       return
     }
-    guard state == .open, !consumers.isEmpty else { return }
+    guard state == .open, !consumers.isEmpty, limitTimer == nil else { return }
     isDispatching = true
     needsAnotherRound = false
     askSinks()
@@ -26,6 +26,7 @@ extension Subscription {
     readMore()
     flushOutgoing()
     isDispatching = false
+    if limits.isOverdrawn { return waitForLimits() }
     if needsAnotherRound || (budget <= 0 && !readAhead.isEmpty) { scheduleRound() }
     if isTerminated { checkEndOfTopic() }
   }
@@ -37,6 +38,26 @@ extension Subscription {
       self?.isRoundScheduled = false
       self?.dispatch()
     }
+  }
+
+  /// Goes on when the dispatch rates allow it.
+  private func waitForLimits() {
+    let wait = limits.wait(now: .now())
+    guard wait > .zero else { return scheduleRound() }
+    limitTimer = eventLoop.scheduleTask(in: wait) { [weak self] in
+      guard let self else { return }
+      limitTimer = nil
+      // Another subscription of the topic may have used up what there was.
+      if limits.isOverdrawn, limits.wait(now: .now()) > .zero { waitForLimits() } else { dispatch() }
+    }
+  }
+
+  /// The dispatch rates are others than before.
+  func limitsChanged() {
+    limitTimer?.cancel()
+    limitTimer = nil
+    // Later: whoever changes them may be in the middle of something.
+    scheduleRound()
   }
 
   private func askSinks() {
@@ -54,7 +75,7 @@ extension Subscription {
 
   private func deliverToActive(_ budget: inout Int) {
     guard let key = single.activeConsumer, let consumer = consumersByKey[key], single.demand > 0 else { return }
-    while budget > 0, let entry = readAhead.first {
+    while budget > 0, !limits.isOverdrawn, let entry = readAhead.first {
       guard let facts = wanted(entry, needsKey: false) else {
         readAhead.removeFirst()
         budget -= 1
@@ -73,7 +94,7 @@ extension Subscription {
     // Entries that are read again come first: later ones must not take their permits meanwhile.
     guard !replays.isReading else { return }
     let nowMs = readAhead.isEmpty ? 0 : wallClockMs()
-    while budget > 0, let entry = readAhead.first {
+    while budget > 0, !limits.isOverdrawn, let entry = readAhead.first {
       guard let facts = wanted(entry, needsKey: shared.kind == .keyShared) else {
         readAhead.removeFirst()
         budget -= 1
@@ -100,7 +121,8 @@ extension Subscription {
     for answer in answers {
       let (found, vanished) = answer.split()
       for position in vanished { shared.vanished(position) }
-      for entry in found where shared.replay.item(at: entry.position) != nil {
+      // What the rate does not allow now stays among those that are to be read again.
+      for entry in found where !limits.isOverdrawn && shared.replay.item(at: entry.position) != nil {
         guard let facts = wanted(entry, needsKey: false) else {
           shared.vanished(entry.position)
           continue
@@ -143,6 +165,9 @@ extension Subscription {
   ) {
     if consumer.outgoing.isEmpty { touched.append(consumer) }
     readAhead.delivered(messages: messages)
+    if limits.isActive {
+      limits.take(messages: messages, bytes: entry.payload.readableBytes - facts.brokerMetadataLength)
+    }
     if facts.isChunk { consumer.outgoingChunks += 1 }
     consumer.outgoing.append(
       Delivery(

@@ -41,6 +41,10 @@ extension Subscription {
     stats.lastConsumedTimestamp = counters.lastConsumedMs
     stats.lastAckedTimestamp = counters.lastAckedMs
     stats.lastMarkDeleteAdvancedTimestamp = counters.lastMarkDeleteAdvancedMs
+    stats.dispatchThrottledMsgEventsByTopicLimit = limits.counters.messagesByTopic
+    stats.dispatchThrottledBytesEventsByTopicLimit = limits.counters.bytesByTopic
+    stats.dispatchThrottledMsgEventsBySubscriptionLimit = limits.counters.messagesBySubscription
+    stats.dispatchThrottledBytesEventsBySubscriptionLimit = limits.counters.bytesBySubscription
     stats.isDurable = isDurable
     stats.isReplicated = isReplicated
     stats.subscriptionProperties = properties

@@ -55,6 +55,9 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
   var retryDelay = TimeAmount.milliseconds(100)
   var isRetryScheduled = false
   var delayTimer: (dueMs: Int64, task: Scheduled<Void>)?
+  /// Dispatch rates; while they are used up, nothing is handed out.
+  var limits = DispatchLimits()
+  var limitTimer: Scheduled<Void>?
   var isTerminated = false
   /// Consumers that the current round has something for.
   var touched: [SubscriptionConsumer] = []
@@ -202,6 +205,7 @@ final class Subscription: SubscriptionHost, @unchecked Sendable {
     disconnectAll(reason)
     if let listener { log.removeAppendListener(listener) }
     listener = nil
+    limitTimer?.cancel()
     onLastConsumerLeft = nil
   }
 

@@ -40,8 +40,18 @@ public struct EffectivePolicies: Hashable, Sendable {
   public var subscriptionTypes: Set<String> = []
   /// Limits of the backlog by `destination_storage` and `message_age`.
   public var backlogQuotas: [String: BacklogQuota] = [:]
-  /// Copies of each entry.
+  /// Copies of each entry, and how often cursors are saved.
   public var persistence: PersistencePolicies
+  /// What clients may publish in a second; nil for no limit.
+  public var publishRate: PublishRate?
+  /// What is dispatched to all subscriptions together; nil for no limit.
+  public var dispatchRate: DispatchRate?
+  /// What is dispatched to each subscription; nil for no limit.
+  public var subscriptionDispatchRate: DispatchRate?
+  /// The same for subscriptions that have a rate of their own, by name.
+  public var dispatchRateBySubscription: [String: DispatchRate] = [:]
+  /// How often each consumer may subscribe; nil for no limit.
+  public var subscribeRate: SubscribeRate?
   /// Whether a topic without clients and backlog is deleted, and after how many seconds.
   public var deletesInactive = true
   /// Seconds without use after which that happens.
@@ -85,10 +95,41 @@ public struct EffectivePolicies: Hashable, Sendable {
         ensemble: configuration.managedLedgerDefaultEnsembleSize,
         writeQuorum: configuration.managedLedgerDefaultWriteQuorum,
         ackQuorum: configuration.managedLedgerDefaultAckQuorum)
+    if persistence.managedLedgerMaxMarkDeleteRate <= 0 {
+      persistence.managedLedgerMaxMarkDeleteRate = configuration.managedLedgerDefaultMarkDeleteRateLimit
+    }
+    setRates(configuration, namespace, topic)
     let inactive = topic.inactiveTopicPolicies ?? namespace.inactiveTopicPolicies
     deletesInactive = inactive?.deleteWhileInactive ?? configuration.brokerDeleteInactiveTopicsEnabled
     inactiveSeconds =
       inactive.map(\.maxInactiveDurationSeconds)
       ?? Int(configuration.brokerDeleteInactiveTopicsFrequency.components.seconds)
+  }
+
+  private mutating func setRates(
+    _ configuration: BrokerConfiguration, _ namespace: NamespacePolicies, _ topic: TopicPolicies
+  ) {
+    let cluster = configuration.clusterName
+    publishRate =
+      topic.publishRate ?? namespace.publishMaxMessageRate[cluster]
+      ?? PublishRate(
+        publishThrottlingRateInMsg: configuration.maxPublishRatePerTopicInMessages,
+        publishThrottlingRateInByte: configuration.maxPublishRatePerTopicInBytes)
+    dispatchRate =
+      topic.dispatchRate ?? namespace.topicDispatchRate[cluster]
+      ?? DispatchRate(
+        dispatchThrottlingRateInMsg: configuration.dispatchThrottlingRatePerTopicInMsg,
+        dispatchThrottlingRateInByte: configuration.dispatchThrottlingRatePerTopicInByte)
+    subscriptionDispatchRate =
+      topic.subscriptionDispatchRate ?? namespace.subscriptionDispatchRate[cluster]
+      ?? DispatchRate(
+        dispatchThrottlingRateInMsg: configuration.dispatchThrottlingRatePerSubscriptionInMsg,
+        dispatchThrottlingRateInByte: configuration.dispatchThrottlingRatePerSubscriptionInByte)
+    dispatchRateBySubscription = topic.dispatchRateBySubscription ?? [:]
+    subscribeRate =
+      topic.subscribeRate ?? namespace.clusterSubscribeRate[cluster]
+      ?? SubscribeRate(
+        subscribeThrottlingRatePerConsumer: configuration.subscribeThrottlingRatePerConsumer,
+        ratePeriodInSecond: configuration.subscribeRatePeriodPerConsumerInSecond)
   }
 }

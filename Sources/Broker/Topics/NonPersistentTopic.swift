@@ -14,6 +14,7 @@ final class NonPersistentTopic: @unchecked Sendable {
   let logger: Logger
   let createdAtMs = WallClock.nowMs()
   private(set) var policies: EffectivePolicies
+  private let publishThrottle: PublishThrottle
   private var producers: [ProducerAdmission.ID: TopicProducer] = [:]
   private var admission: ProducerAdmission
   private var nextProducerID: ProducerAdmission.ID = 1
@@ -37,11 +38,13 @@ final class NonPersistentTopic: @unchecked Sendable {
     self.configuration = configuration
     self.schemas = schemas
     self.eventLoop = eventLoop
+    publishThrottle = PublishThrottle(eventLoop: eventLoop)
     self.logger = logger
     admission = ProducerAdmission(maximumProducers: policies.maxProducers, topicEpoch: nil)
   }
 
   func start() {
+    publishThrottle.apply(policies.publishRate)
     sampling = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] _ in
       guard let self else { return }
       let nowMs = WallClock.nowMs()
@@ -118,6 +121,7 @@ final class NonPersistentTopic: @unchecked Sendable {
     counters.add(messages: request.messages, bytes: bytes, isChunk: request.command.isChunk)
     producer.counters.add(messages: request.messages, bytes: bytes, isChunk: request.command.isChunk)
     lastPublishMs = nowMs
+    publishThrottle.published(messages: request.messages, bytes: bytes, by: producer.port)
     let entry = LogEntry(
       position: Position(ledgerID: 0, entryID: nextEntryID), payload: request.body, cumulativeLength: 0)
     nextEntryID += 1
@@ -194,6 +198,7 @@ final class NonPersistentTopic: @unchecked Sendable {
     try? await eventLoop.submit {
       self.policies = new
       self.admission.maximumProducers = new.maxProducers
+      self.publishThrottle.apply(new.publishRate)
     }.get()
   }
 
@@ -208,6 +213,7 @@ final class NonPersistentTopic: @unchecked Sendable {
     try? await eventLoop.submit {
       self.isClosed = true
       self.sampling?.cancel()
+      self.publishThrottle.release()
       for producer in self.producers.values {
         producer.markClosed(mute: false)
         producer.announce(.closedByBroker)

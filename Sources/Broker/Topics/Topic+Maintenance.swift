@@ -5,8 +5,10 @@ import TopicLog
 struct MaintenanceSchedule: Sendable {
   var lastTrimMs: Int64 = 0
   var lastExpiryMs: Int64 = 0
+  var lastAgeCheckMs: Int64 = 0
   var isTrimming = false
   var isExpiring = false
+  var isCheckingAge = false
 }
 
 extension Topic {
@@ -18,6 +20,7 @@ extension Topic {
     let nowMs = WallClock.nowMs()
     maintenance.lastTrimMs = nowMs
     maintenance.lastExpiryMs = nowMs
+    maintenance.lastAgeCheckMs = nowMs
     snapshot.lastMs = nowMs
     // Spread over the second: a broker has thousands of topics.
     let delay = TimeAmount.milliseconds(Int64(UInt(bitPattern: ObjectIdentifier(self).hashValue) % 1000))
@@ -45,12 +48,16 @@ extension Topic {
       maintenance.lastExpiryMs = nowMs
       expire(nowMs: nowMs)
     }
-    checkBacklogQuota()
+    checkBacklogQuotas(nowMs: nowMs)
     checkInactivity(nowMs: nowMs)
   }
 
   private func sampleRates(nowMs: Int64) {
     rates.sample(counters, nowMs: nowMs)
+    dispatchLimiter.published(messages: rates.messagesPerSecond, bytes: rates.bytesPerSecond)
+    for subscription in subscriptions.values {
+      subscription.limits.own.published(messages: rates.messagesPerSecond, bytes: rates.bytesPerSecond)
+    }
     for producer in producers.values { producer.rates.sample(producer.counters, nowMs: nowMs) }
     for (cluster, replication) in inbound {
       inbound[cluster]?.rates.sample(replication.counters, nowMs: nowMs)
@@ -99,64 +106,25 @@ extension Topic {
     }
   }
 
-  /// Expiry is for subscriptions: what another region has not received does not expire (DESIGN R8).
   private func expire(nowMs: Int64) {
+    expire(before: nowMs - Int64(min(policies.messageTTLSeconds, Int(Int32.max))) * 1000)
+  }
+
+  /// Expiry is for subscriptions: what another region has not received does not expire (DESIGN R8).
+  func expire(before cutoffMs: Int64) {
+    guard !maintenance.isExpiring else { return }
     maintenance.isExpiring = true
-    let cutoff = nowMs - Int64(min(policies.messageTTLSeconds, Int(Int32.max))) * 1000
     let all = Array(subscriptions.values)
     Task { [self] in
       for subscription in all {
         do {
-          try await subscription.expireMessages(publishedBeforeMs: cutoff)
+          try await subscription.expireMessages(publishedBeforeMs: cutoffMs)
         } catch {
           logger.debug(
             "messages could not be expired", metadata: ["subscription": "\(subscription.name)", "reason": "\(error)"])
         }
       }
       _ = try? await onLoop { $0.maintenance.isExpiring = false }
-    }
-  }
-
-  // MARK: Backlog quota
-
-  /// Bytes that the slowest cursor still needs, replicators included.
-  var backlogSize: Int64 {
-    let slowest = log.cursors.values.filter { $0.name != Self.progressCursorName }.map(\.markDelete).min()
-    return slowest.map { log.sizeInBytes(from: log.position(after: $0)) } ?? 0
-  }
-
-  private func checkBacklogQuota() {
-    guard let quota = policies.backlogQuotas[BacklogQuota.destinationStorage], quota.limitSize >= 0 else {
-      isOverBacklogQuota = false
-      return
-    }
-    let isOver = backlogSize >= quota.limitSize
-    switch quota.policy {
-    case .producerRequestHold, .producerException:
-      defer { isOverBacklogQuota = isOver }
-      guard isOver, !isOverBacklogQuota else { return }
-      logger.warning("the backlog quota is exceeded: producers are disconnected")
-      for producer in producers.values where producer.kind == .client { disconnect(producer) }
-    case .consumerBacklogEviction:
-      isOverBacklogQuota = false
-      if isOver { evictBacklog(keeping: quota.limitSize) }
-    }
-  }
-
-  /// Moves subscriptions forward until the rest fits. Replicators' cursors are never moved (DESIGN R8).
-  private func evictBacklog(keeping limit: Int64) {
-    let slow = subscriptions.values.filter {
-      log.sizeInBytes(from: log.position(after: $0.markDelete)) >= limit
-    }
-    for subscription in slow {
-      let count = subscription.backlogEntries / 2 + 1
-      Task { [logger] in
-        do {
-          try await subscription.skip(Int(clamping: count))
-        } catch {
-          logger.debug("the backlog could not be evicted", metadata: ["reason": "\(error)"])
-        }
-      }
     }
   }
 

@@ -106,8 +106,10 @@ extension Topic {
     if policies.isEncryptionRequired, !spec.isEncrypted {
       throw BrokerError(.metadata, "Encryption is required in \(name)")
     }
-    if isOverBacklogQuota {
-      throw BrokerError(.quotaExceeded, "Cannot create producer on topic \(name) with backlog quota exceeded")
+    if let policy = exceededQuotas.values.first {
+      throw BrokerError(
+        policy == .producerRequestHold ? .quotaExceededHold : .quotaExceeded,
+        "Cannot create producer on topic \(name) with backlog quota exceeded")
     }
     let decision = admission.request(
       ProducerAdmission.Request(

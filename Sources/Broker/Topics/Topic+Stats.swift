@@ -24,6 +24,11 @@ extension Topic {
     if let quota = policies.backlogQuotas[BacklogQuota.messageAge] {
       stats.backlogQuotaLimitTime = Int64(quota.limitTime)
     }
+    if let oldestBacklog {
+      stats.oldestBacklogMessageAgeSeconds = oldestBacklog.ageSeconds
+      stats.oldestBacklogMessageSubscriptionName = oldestBacklog.cursor
+    }
+    stats.publishRateLimitedTimes = publishThrottle.times
     stats.waitingPublishers = admission.waitingCount
     stats.deduplicationStatus = policies.isDeduplicationEnabled ? "Enabled" : "Disabled"
     stats.topicEpoch = admission.topicEpoch

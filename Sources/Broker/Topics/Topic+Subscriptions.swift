@@ -25,6 +25,7 @@ extension Topic {
       topic.lastUseMs = WallClock.nowMs()
       try topic.requireOpen()
       try topic.requireRoom(for: spec)
+      try topic.requirePatience(of: spec)
       return topic.policies
     }
     try await check(schemaOf: spec, policies)
@@ -46,6 +47,17 @@ extension Topic {
     let consumers = subscriptions.values.reduce(0) { $0 + $1.consumers.count }
     if policies.maxConsumers > 0, consumers >= policies.maxConsumers {
       throw BrokerError(.consumerBusy, "Topic \(name) reached its limit of \(policies.maxConsumers) consumers")
+    }
+  }
+
+  private func requirePatience(of spec: SubscribeSpec) throws(BrokerError) {
+    let address = spec.options.address
+    let host = address.lastIndex(of: ":").map { String(address[..<$0]) } ?? address
+    let consumer = SubscribeThrottle.Consumer(host: host, name: spec.options.name, id: spec.options.consumerID)
+    guard subscribeThrottle.admit(consumer, now: .now()) else {
+      throw BrokerError(
+        .notAllowed,
+        "Subscribe limited by subscribe rate limit per consumer: \(spec.options.name) of \(name) must wait")
     }
   }
 
@@ -107,6 +119,7 @@ extension Topic {
         partitionIndex: topic.name.partition ?? -1, configuration: topic.subscriptionLimits(),
         properties: spec.properties, wallClockMs: { WallClock.nowMs() }, logger: topic.logger)
       topic.subscriptions[spec.subscription] = subscription
+      topic.limitDispatch(of: subscription)
       if topic.isTerminated { subscription.topicTerminated() }
       subscription.onLastConsumerLeft = { [weak topic] subscription in topic?.removeReader(subscription) }
       return subscription
@@ -169,6 +182,7 @@ extension Topic {
         throw BrokerError.notReady("Topic \(topic.name) is being unloaded: look it up again")
       }
       topic.subscriptions[name] = subscription
+      topic.limitDispatch(of: subscription)
       if topic.isTerminated { subscription.topicTerminated() }
       return subscription
     }
@@ -205,7 +219,21 @@ extension Topic {
 
   /// Puts changed limits into force.
   func applyLimits() {
-    for subscription in subscriptions.values { subscription.configuration = subscriptionLimits() }
+    publishThrottle.apply(policies.publishRate)
+    subscribeThrottle.apply(policies.subscribeRate)
+    let isNewRate = dispatchLimiter.apply(policies.dispatchRate)
+    for subscription in subscriptions.values {
+      subscription.configuration = subscriptionLimits()
+      limitDispatch(of: subscription)
+      if isNewRate { subscription.limitsChanged() }
+    }
+  }
+
+  /// Puts the dispatch rates into force that hold for a subscription.
+  func limitDispatch(of subscription: Subscription) {
+    subscription.limits.topic = dispatchLimiter
+    let rate = policies.dispatchRateBySubscription[subscription.name] ?? policies.subscriptionDispatchRate
+    if subscription.limits.own.apply(rate) { subscription.limitsChanged() }
   }
 
   /// The subscription `name`; throws ``BrokerError`` (`subscriptionNotFound`).

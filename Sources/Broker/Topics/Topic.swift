@@ -76,7 +76,12 @@ public final class Topic: @unchecked Sendable {
   var chunksPublished = false
   var lastPublishMs: Int64 = 0
   var lastUseMs: Int64
-  var isOverBacklogQuota = false
+  /// The quotas that the backlog exceeds, and what is to happen.
+  var exceededQuotas: [String: BacklogQuota.Policy] = [:]
+  var oldestBacklog: (ageSeconds: Int64, cursor: String)?
+  let publishThrottle: PublishThrottle
+  let dispatchLimiter = DispatchLimiter()
+  var subscribeThrottle = SubscribeThrottle()
   var maintenance = MaintenanceSchedule()
   var maintenanceTask: RepeatedTask?
   var listener: TopicLog.ListenerID?
@@ -93,6 +98,7 @@ public final class Topic: @unchecked Sendable {
     self.name = name
     self.eventLoop = log.eventLoop
     self.log = log
+    self.publishThrottle = PublishThrottle(eventLoop: log.eventLoop)
     self.progressCursor = progressCursor
     self.progress = progress
     self.progressPosition = progressPosition
@@ -138,6 +144,7 @@ public final class Topic: @unchecked Sendable {
       guard let self, state != .closed else { return }
       onUnusable?(self, BrokerError(.notReady, "\(error)"))
     }
+    applyLimits()
     startMaintenance()
   }
 

@@ -43,11 +43,22 @@ struct TopicLoader: Sendable {
     return configuration
   }
 
-  /// Puts retention and the number of copies into a log's configuration.
+  /// Puts retention, the number of copies and the pace of cursors into a log's configuration. Copies count for ledgers
+  /// made from now on.
   static func apply(_ policies: EffectivePolicies, to configuration: inout TopicLogConfiguration) {
     configuration.retentionTime =
       policies.retentionTimeMinutes < 0 ? nil : .seconds(Int64(min(policies.retentionTimeMinutes, Int(Int32.max))) * 60)
     configuration.retentionSize = policies.retentionSizeMB < 0 ? nil : min(policies.retentionSizeMB, .max >> 20) << 20
+    let persistence = policies.persistence
+    for options in [\TopicLogConfiguration.ledgerOptions, \.cursorLedgerOptions] {
+      configuration[keyPath: options].ensembleSize = persistence.bookkeeperEnsemble
+      configuration[keyPath: options].writeQuorumSize = persistence.bookkeeperWriteQuorum
+      configuration[keyPath: options].ackQuorumSize = persistence.bookkeeperAckQuorum
+    }
+    if persistence.managedLedgerMaxMarkDeleteRate > 0 {
+      let seconds = min(3600, max(0.001, 1 / persistence.managedLedgerMaxMarkDeleteRate))
+      configuration.markDeleteInterval = .milliseconds(Int64(seconds * 1000))
+    }
   }
 
   private func makeTopic(_ name: TopicName, _ log: TopicLog, _ policies: EffectivePolicies) async throws -> Topic {
@@ -192,6 +203,7 @@ extension Topic {
     listener = nil
     onInactive = nil
     onUnusable = nil
+    publishThrottle.release()
     for producer in producers.values { disconnect(producer) }
     for subscription in subscriptions.values { subscription.close(reason) }
     subscriptions = [:]

@@ -11,7 +11,7 @@ struct NamespacesCommand: AsyncParsableCommand {
       SetMessageTTL.self, RemoveMessageTTL.self, GetRetention.self, SetRetention.self, RemoveRetention.self,
       GetMaxProducers.self, SetMaxProducers.self, RemoveMaxProducers.self, GetSchemaCompatibility.self,
       SetSchemaCompatibility.self, GetBacklogQuotas.self, SetBacklogQuota.self, RemoveBacklogQuota.self,
-    ])
+    ] + PolicyCommands<NamespaceArgument>.all)
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

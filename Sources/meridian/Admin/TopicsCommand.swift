@@ -9,7 +9,7 @@ struct TopicsCommand: AsyncParsableCommand {
       List.self, ListPartitioned.self, Create.self, CreatePartitioned.self, UpdatePartitioned.self,
       Partitions.self, Delete.self, DeletePartitioned.self, Stats.self, PartitionedStats.self, InternalStats.self,
       Unload.self, Terminate.self, LastMessageID.self, GetClusters.self, SetClusters.self, RemoveClusters.self,
-    ])
+    ] + PolicyCommands<TopicArgument>.all)
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -155,10 +155,26 @@ private struct SessionFixture {
       session.receive([PublishReply(producerID: 1, life: 1, outcome: .closedByClient(requestID: 7))])
       #expect(client.answers() == 1, "its client waits for this one")
       #expect(session.producers[1]?.life == 2)
+      session.receive([PublishReply(producerID: 1, life: 2, outcome: .ready(requestID: 9, topicEpoch: 4))])
+      #expect(session.earlyReady == [2: 4], "it is told with the answer to its request")
       session.receive([PublishReply(producerID: 1, life: 2, outcome: .closedByBroker)])
       #expect(client.answers() == 1, "the request for the new producer fails")
       #expect(session.producers[1] == nil)
     }
+  }
+
+  @Test func whoIsTooFarAheadOfTopicsWaits() {
+    var pace = OutboxPace()
+    var marks = [pace.sent(10), pace.sent(OutboxPace.limit)]
+    #expect(marks == [false, true] && !pace.isBehind)
+    marks = [pace.sent(OutboxPace.limit)]
+    #expect(marks == [false] && !pace.isBehind)
+    marks = [pace.sent(1)]
+    #expect(marks == [false] && pace.isBehind)
+    marks = [pace.reached()]
+    #expect(marks == [true] && !pace.isBehind, "what was sent since gets a mark at once")
+    marks = [pace.reached()]
+    #expect(marks == [false])
   }
 
   @Test func lookupsBeyondTheLimitAreRefused() {
