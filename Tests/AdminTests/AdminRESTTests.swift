@@ -83,7 +83,7 @@ struct AdminRESTTests {
         #"{"inactiveTopicDeleteMode":"delete_when_no_subscriptions","maxInactiveDurationSeconds":5}"#,
       "subscriptionTypesEnabled": #"["Shared"]"#, "allowedTopicPropertyKeysForMetrics": #"["a"]"#,
       "properties": #"{"a":"b"}"#, "replicationStartAt": #""latest""#, "antiAffinity": "group-without-quotes",
-      "resourcegroup": #""g""#, "schemaAutoUpdateCompatibilityStrategy": #""Full""#,
+      "residencyDeny": #"["eu"]"#, "resourcegroup": #""g""#, "schemaAutoUpdateCompatibilityStrategy": #""Full""#,
     ]
     let objects: Set<String> = [
       "dispatchRate", "subscriptionDispatchRate", "replicatorDispatchRate", "subscribeRate", "publishRate",

@@ -4,7 +4,7 @@ import NIOPosix
 /// Carries TCP connections to a port of 127.0.0.1, and breaks them when a test says so.
 public final class TCPRelay: @unchecked Sendable {
   private let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
-  private let target: Int
+  private var target: Int
   private let delay: TimeAmount?
   private var listener: (any Channel)?
   private var channels: [ObjectIdentifier: any Channel] = [:]
@@ -50,6 +50,11 @@ public final class TCPRelay: @unchecked Sendable {
   /// Whether new connections are closed at once.
   public func setRefusing(_ isRefusing: Bool) async throws {
     try await eventLoop.submit { self.isRefusing = isRefusing }.get()
+  }
+
+  /// Where new connections lead.
+  public func setTarget(_ target: Int) async throws {
+    try await eventLoop.submit { self.target = target }.get()
   }
 
   /// Ends everything.

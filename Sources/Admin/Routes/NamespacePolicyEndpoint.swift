@@ -119,6 +119,7 @@ struct NamespacePolicyEndpoint: Sendable {
     .init("allowedTopicPropertyKeysForMetrics", \.allowedTopicPropertyKeysForMetrics),
     .init(always: "migration", \.migrated),
     .init("replicationStartAt", \.replicationStartAt, default: .earliest),
+    .init(always: "residencyDeny", \.residencyDeny),
   ]
 
   /// Refuses names that are not subscription types.

@@ -103,8 +103,12 @@ public struct NamespacePolicies: Codable, Hashable, Sendable {
   public var antiAffinityGroup: String?
   /// Stored for tools.
   public var bookieAffinityGroup: JSONValue?
-  /// Where a new replicator starts in a topic that already holds data (Meridian's own; nil means `earliest`).
+  /// Where a new replicator starts in a topic that already holds data (Meridian's own; nil means the
+  /// broker's default).
   public var replicationStartAt: ReplicationStart?
+
+  /// Regions that messages of the namespace must never enter, whatever other policies say (Meridian's own).
+  @Defaulted public var residencyDeny: [String] = []
 
   enum CodingKeys: String, CodingKey {
     case authPolicies = "auth_policies"
@@ -146,7 +150,7 @@ public struct NamespacePolicies: Codable, Hashable, Sendable {
     case properties
     case resourceGroupName = "resource_group_name"
     case migrated, dispatcherPauseOnAckStatePersistentEnabled, entryFilters
-    case antiAffinityGroup, bookieAffinityGroup, replicationStartAt
+    case antiAffinityGroup, bookieAffinityGroup, replicationStartAt, residencyDeny
   }
 
   /// Policies in which nothing is set.

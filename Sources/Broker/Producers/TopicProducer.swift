@@ -26,7 +26,18 @@ struct ProducerSpec: Sendable {
   var supportsPartialProducer: Bool
 
   /// Whether it brings messages of another region.
-  var isFromReplicator: Bool { stream != nil || name.hasPrefix("\(Topic.replicatorPrefix).") }
+  var isFromReplicator: Bool { stream != nil || pulsarCluster != nil }
+
+  /// The Pulsar cluster that a producer of this name replicates from; `nil` if the name is not a replicator's.
+  var pulsarCluster: String? {
+    let prefix = "\(Topic.replicatorPrefix)."
+    guard stream == nil, name.hasPrefix(prefix) else { return nil }
+    let rest = name.dropFirst(prefix.count)
+    return String(rest.firstRange(of: "-->").map { rest[..<$0.lowerBound] } ?? rest)
+  }
+
+  /// The region that it brings messages of, if it does.
+  var sendingRegion: String? { stream?.region ?? pulsarCluster }
 }
 
 /// What a session tells its client about a new producer.

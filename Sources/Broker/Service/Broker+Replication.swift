@@ -6,6 +6,8 @@ import TopicLog
 public enum ReplicatorStreamProperty {
   /// Partitions of the partitioned topic that the stream's topic is a partition of.
   public static let partitions = "meridian.partitions"
+  /// What the receiver will never get: see ``ReplicationGaps``.
+  public static let gaps = "meridian.gaps"
 }
 
 /// What replication needs of a broker besides topics that are in use.
@@ -60,6 +62,12 @@ extension Broker {
       }
     }
     return names
+  }
+
+  /// Throws unless the policies of a topic let another region's messages in.
+  func requireAccepted(_ region: String, of name: TopicName) async throws {
+    try await effectivePolicies(name, namespacePolicies(name.namespace))
+      .requireAccepted(region, name, local: configuration.clusterName)
   }
 
   /// Gives a partition that another region sends the partitioned topic around it, with at least as many partitions as

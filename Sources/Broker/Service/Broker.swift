@@ -294,7 +294,12 @@ public final class Broker: Sendable {
       topic.start(replicatorFactory: factory)
     }
     // Before the first message can be published: a cursor that is made later might miss some.
-    await topic.startReplicators()
+    do {
+      try await topic.startReplicators()
+    } catch {
+      await topic.close()
+      throw error
+    }
     // Policies that changed while the topic was being loaded.
     if let now = try? await effectivePolicies(name, namespacePolicies(name.namespace)) { await topic.apply(now) }
     return .persistent(topic)

@@ -14,6 +14,13 @@ public struct BrokerConfiguration: Sendable {
   public var brokerServicePortTLS: Int?
   /// Certificates for the TLS port; required when there is one.
   public var tls: TLSConfiguration?
+  /// Whether a Pulsar cluster's replicator has to come over TLS with a verified certificate that names its cluster
+  /// (`replicationRequiresClientCertificate`). Without that, whoever reaches a port may publish in another region's name.
+  /// A stream of a Meridian region always has to.
+  public var replicationRequiresClientCertificate: Bool = true
+  /// Where a new replicator begins in a topic that has messages already, unless the namespace says so
+  /// (`replicationStartAt`).
+  public var replicationStartAt: ReplicationStart = .earliest
   /// The host name that clients are told to connect to (`advertisedAddress`).
   public var advertisedAddress: String = "127.0.0.1"
   /// Where the admin API of this broker is, told to clients that look topics up over HTTP. Set before or after start.

@@ -32,6 +32,8 @@ public struct BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case metadata
     case unsupported
     case unauthenticated
+    /// Who asks is not entitled to it.
+    case unauthorized
     case internalError
   }
 
@@ -54,6 +56,7 @@ public struct BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     switch kind {
     case .badRequest: 400
     case .unauthenticated: 401
+    case .unauthorized: 403
     case .topicNotFound, .namespaceNotFound, .subscriptionNotFound, .schemaNotFound, .messageNotFound,
       .consumerNotFound:
       404
@@ -93,6 +96,7 @@ public struct BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case .metadata: .metadataError
     case .unsupported: .notAllowedError
     case .unauthenticated: .authenticationError
+    case .unauthorized: .authorizationError
     case .internalError: .unknownError
     }
   }

@@ -21,12 +21,16 @@ extension ClientSession {
     } catch {
       return send(.error(requestID, error))
     }
-    if command.hasMeridianStream, client?.features.hasMeridian != true {
-      return send(.error(requestID, .notAllowedError, "A stream needs a peer that introduced itself as a region"))
-    }
     let spec = producerSpec(command)
+    if let refusal = replicatorAdmission.refusal(of: spec) {
+      logger.warning(
+        "a stream of another region is refused",
+        metadata: ["producer": "\(spec.name)", "topic": "\(topicName)", "reason": "\(refusal)"])
+      return send(.error(requestID, refusal))
+    }
     producers[id] = .opening(life: spec.life, requestID: requestID, isCancelled: false)
     run {
+      if let region = spec.sendingRegion { try await self.broker.requireAccepted(region, of: topicName) }
       if spec.stream != nil {
         try await self.broker.preparePartitions(
           of: topicName, atLeast: spec.metadata[ReplicatorStreamProperty.partitions])
@@ -38,6 +42,13 @@ extension ClientSession {
     } then: { session, result in
       session.producerOpened(spec, result)
     }
+  }
+
+  private var replicatorAdmission: ReplicatorAdmission {
+    ReplicatorAdmission(
+      isTLS: isTLS, certificate: certificate,
+      declared: client.flatMap { $0.features.hasMeridian ? $0.features.meridian : nil },
+      pulsarNeedsCertificate: broker.configuration.replicationRequiresClientCertificate)
   }
 
   private func producerSpec(_ command: ProtoCommandProducer) -> ProducerSpec {

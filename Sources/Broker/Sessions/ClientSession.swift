@@ -3,6 +3,7 @@ import DequeModule
 import Logging
 import NIOCore
 import PulsarWire
+import Transport
 
 /// One client's connection: reads frames, passes them on to topics, writes what comes back.
 ///
@@ -41,6 +42,8 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
   var logger: Logger
   var channel: (any Channel)?
   let isTLS: Bool
+  /// Who is at the other end, once a TLS handshake said so.
+  private(set) var certificate: TLSPeer?
 
   /// nil until the client has said CONNECT.
   var client: ConnectedClient?
@@ -175,6 +178,11 @@ final class ClientSession: ChannelDuplexHandler, @unchecked Sendable {
       gate.shut(.unwritable)
     }
     context.fireChannelWritabilityChanged()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if let handshake = event as? TLSHandshakeCompleted { certificate = handshake.peer }
+    context.fireUserInboundEventTriggered(event)
   }
 
   func channelInactive(context: ChannelHandlerContext) {

@@ -39,6 +39,13 @@ public struct ReplicatorStats: Codable, Hashable, Sendable {
   /// Messages dropped; only on non-persistent topics.
   public var msgDropCount: Int64?
 
+  /// What the remote cluster will never get from here, as both sides have lost it; absent if nothing.
+  public var gaps: [ReplicationGap]?
+  /// What this cluster will never get from the remote one, as that one has told; absent if nothing.
+  public var inboundGaps: [ReplicationGap]?
+  /// Messages published here that were not sent because `residencyDeny` keeps them out of the cluster.
+  public var msgDeniedCount: Int64?
+
   /// All zero.
   public init() {}
 }

@@ -2,6 +2,12 @@
 public struct EffectivePolicies: Hashable, Sendable {
   /// The regions the topic is replicated to, without the local one.
   public var remoteClusters: Set<String> = []
+  /// The regions whose messages the topic takes.
+  public var acceptedClusters: Set<String> = []
+  /// The regions that other policies name and that the namespace's `residencyDeny` keeps its messages out of.
+  public var withheldClusters: Set<String> = []
+  /// Whether `residencyDeny` keeps the namespace's messages out of this very region.
+  public var isLocalDenied = false
   /// Where a new replicator begins in a topic that has messages already.
   public var replicationStartAt: ReplicationStart = .earliest
   /// Whether client producers are deduplicated. Replicated entries always are.
@@ -61,8 +67,13 @@ public struct EffectivePolicies: Hashable, Sendable {
   public init(configuration: BrokerConfiguration, namespace: NamespacePolicies, topic: TopicPolicies) {
     let local = configuration.clusterName
     let clusters = topic.replicationClusters ?? namespace.replicationClusters
-    remoteClusters = Set(clusters).subtracting([local])
-    replicationStartAt = namespace.replicationStartAt ?? .earliest
+    let denied = Set(namespace.residencyDeny)
+    let named = Set(clusters).subtracting([local])
+    remoteClusters = named.subtracting(denied)
+    withheldClusters = named.intersection(denied)
+    acceptedClusters = named.union(namespace.replicationClusters).union(namespace.allowedClusters).subtracting([local])
+    isLocalDenied = denied.contains(local)
+    replicationStartAt = namespace.replicationStartAt ?? configuration.replicationStartAt
     isDeduplicationEnabled =
       topic.deduplicationEnabled ?? namespace.deduplicationEnabled ?? configuration.brokerDeduplicationEnabled
     messageTTLSeconds =
@@ -131,5 +142,22 @@ public struct EffectivePolicies: Hashable, Sendable {
       ?? SubscribeRate(
         subscribeThrottlingRatePerConsumer: configuration.subscribeThrottlingRatePerConsumer,
         ratePeriodInSecond: configuration.subscribeRatePeriodPerConsumerInSecond)
+  }
+}
+
+extension EffectivePolicies {
+  /// Throws ``BrokerError`` unless messages of `region` may enter `topic` in the region `local`.
+  func requireAccepted(_ region: String, _ topic: TopicName, local: String) throws(BrokerError) {
+    if isLocalDenied {
+      throw BrokerError(
+        .notAllowed,
+        "Messages of namespace \(topic.namespace) must not enter region \(local): its residencyDeny names it")
+    }
+    guard acceptedClusters.contains(region) || region == local else {
+      throw BrokerError(
+        .notAllowed,
+        "Region \(local) takes no messages of region \(region) in namespace \(topic.namespace): add it there to the "
+          + "replication clusters, or to the allowed clusters")
+    }
   }
 }

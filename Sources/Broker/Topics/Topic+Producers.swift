@@ -8,6 +8,9 @@ extension Topic {
     try await requireReadyForProducers()
     let kind = producerKind(spec)
     let schemaVersion = try await registerSchema(of: spec, isReplicator: kind.isReplicator)
+    if let stream = spec.stream, let text = spec.metadata[ReplicatorStreamProperty.gaps] {
+      try await recordGaps(text, from: stream.region)
+    }
     let grant = try await attach(spec, kind: kind, schemaVersion: schemaVersion, port: port)
     if let epoch = grant.topicEpoch, grant.isReady, epoch != spec.topicEpoch {
       do {
@@ -53,11 +56,8 @@ extension Topic {
     if let stream = spec.stream {
       return .stream(OriginKey(region: stream.region, incarnation: stream.incarnation), epoch: stream.epoch)
     }
-    let prefix = "\(Self.replicatorPrefix)."
-    if spec.name.hasPrefix(prefix) {
-      let rest = spec.name.dropFirst(prefix.count)
-      let cluster = rest.firstRange(of: "-->").map { rest[..<$0.lowerBound] } ?? rest
-      return .pulsarReplicator(cluster: String(cluster), hasPositionReceipts: spec.hasPositionReceipts)
+    if let cluster = spec.pulsarCluster {
+      return .pulsarReplicator(cluster: cluster, hasPositionReceipts: spec.hasPositionReceipts)
     }
     return .client
   }
@@ -81,6 +81,7 @@ extension Topic {
     _ spec: ProducerSpec, kind: TopicProducer.Kind, schemaVersion: [UInt8]?, port: SessionPort
   ) throws -> ProducerGrant {
     try requireOpen()
+    if let region = spec.sendingRegion { try policies.requireAccepted(region, name, local: localCluster) }
     let id = nextProducerID
     nextProducerID += 1
     let producer = TopicProducer(

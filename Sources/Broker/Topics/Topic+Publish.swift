@@ -241,8 +241,10 @@ extension Topic {
     producer.counters.add(messages: messages, bytes: bytes, isChunk: isChunk)
     if isChunk { chunksPublished = true }
     switch producer.kind {
-    // What comes from another region was admitted there, and shares a connection with other topics.
-    case .client: publishThrottle.published(messages: messages, bytes: bytes, by: producer.port)
+    case .client:
+      for cluster in policies.withheldClusters { withheld[cluster, default: 0] += Int64(messages) }
+      // What comes from another region was admitted there, and shares a connection with other topics.
+      publishThrottle.published(messages: messages, bytes: bytes, by: producer.port)
     case .stream(let key, _):
       inbound[key.region]?.counters.add(messages: messages, bytes: bytes, isChunk: isChunk)
     case .pulsarReplicator(let cluster, _):

@@ -34,32 +34,49 @@ extension Topic {
 
   /// Starts the replicators that the policy names and that do not run. Nothing is stopped or deleted here: a cursor that
   /// no policy names may be the only trace of messages that another region still needs.
-  func startReplicators() async {
-    await inTurn { await $0.startMissingReplicators() }
+  ///
+  /// Throws ``BrokerError`` if one cannot be started: who loads the topic must not let it serve then, as messages that are
+  /// published before the cursor exists might never be sent.
+  func startReplicators() async throws {
+    if let failure = await inTurn({ await $0.startMissingReplicators() }) ?? nil { throw failure }
   }
 
-  private func startMissingReplicators() async {
+  private func startMissingReplicators() async -> BrokerError? {
     let missing =
       (try? await onLoop { topic in
         topic.state == .closed || topic.replicatorFactory == nil
           ? [] : topic.policies.remoteClusters.filter { topic.replicators[$0] == nil }
       }) ?? []
-    for cluster in missing.sorted() { await startReplicator(cluster) }
+    var failure: BrokerError?
+    for cluster in missing.sorted() {
+      do {
+        try await startReplicator(cluster)
+      } catch {
+        failure = error
+      }
+    }
+    return failure
   }
 
-  private func startReplicator(_ cluster: String) async {
-    let claimed =
-      (try? await onLoop { topic in
-        guard topic.state != .closed, topic.replicators[cluster] == nil else { return false }
-        topic.replicators[cluster] = HostedReplicator()
-        return true
-      }) ?? false
-    guard claimed else { return }
+  private func startReplicator(_ cluster: String) async throws(BrokerError) {
     do {
-      let start = try await onLoop { $0.policies.replicationStartAt }
-      let cursor = try await log.openCursor(
-        Self.replicatorCursorName(cluster), initial: start == .latest ? .latest : .earliest)
+      // Where it begins is decided once: a later attempt must not miss what was published meanwhile.
+      let initial = try await onLoop { topic -> InitialPosition? in
+        guard topic.state != .closed, topic.replicators[cluster] == nil else { return nil }
+        topic.replicators[cluster] = HostedReplicator()
+        if let decided = topic.replicatorStarts[cluster] { return decided }
+        let initial: InitialPosition
+        switch topic.policies.replicationStartAt {
+        case .earliest: initial = .earliest
+        case .latest: initial = .at(topic.log.position(after: topic.log.lastConfirmed))
+        }
+        topic.replicatorStarts[cluster] = initial
+        return initial
+      }
+      guard let initial else { return }
+      let cursor = try await log.openCursor(Self.replicatorCursorName(cluster), initial: initial)
       try await onLoop { topic in
+        topic.replicatorStarts[cluster] = nil
         guard let hosted = topic.replicators[cluster], !hosted.isStopping, let factory = topic.replicatorFactory,
           topic.state != .closed
         else {
@@ -73,14 +90,22 @@ extension Topic {
     } catch {
       logger.error("a replicator's cursor cannot be opened", metadata: ["cluster": "\(cluster)", "reason": "\(error)"])
       _ = try? await onLoop { $0.replicatorStopped(cluster) }
-      retryReplicators()
+      throw BrokerError(
+        .notReady, "Replication of \(name) to \(cluster) cannot begin, as its cursor cannot be made: \(error)")
     }
   }
 
-  private func retryReplicators() {
+  /// Tries again to start what could not be started in a topic that serves already.
+  private func startReplicatorsLater() {
     eventLoop.scheduleTask(in: .seconds(5)) { [weak self] in
       guard let self, state != .closed else { return }
-      Task { await self.startReplicators() }
+      Task {
+        do {
+          try await self.startReplicators()
+        } catch {
+          self.startReplicatorsLater()
+        }
+      }
     }
   }
 
@@ -123,17 +148,18 @@ extension Topic {
   }
 
   /// Runs `body` when every earlier call's is done.
-  private func inTurn(_ body: @escaping @Sendable (Topic) async -> Void) async {
+  @discardableResult
+  private func inTurn<Value: Sendable>(_ body: @escaping @Sendable (Topic) async -> Value) async -> Value? {
     let turn = try? await onLoop { topic in
       let before = topic.policyTurn
       let turn = Task {
         await before?.value
-        await body(topic)
+        return await body(topic)
       }
-      topic.policyTurn = turn
+      topic.policyTurn = Task { _ = await turn.value }
       return turn
     }
-    await turn?.value
+    return await turn?.value
   }
 
   private func applyNow(_ new: EffectivePolicies) async {
@@ -146,10 +172,25 @@ extension Topic {
         topic.applyLimits()
         TopicLoader.apply(new, to: &topic.log.configuration)
         for hosted in topic.replicators.values { hosted.replicator?.policyChanged() }
+        for cluster in removed { topic.replicatorStarts[cluster] = nil }
+        topic.dismissReplicators()
         return removed
       }) ?? []
     for cluster in removed { await removeReplicator(cluster) }
-    await startMissingReplicators()
+    if await startMissingReplicators() != nil { startReplicatorsLater() }
+  }
+
+  /// Ends the streams of regions whose messages are no longer taken.
+  private func dismissReplicators() {
+    for producer in producers.values {
+      guard let region = producer.spec.sendingRegion else { continue }
+      do {
+        try policies.requireAccepted(region, name, local: localCluster)
+      } catch {
+        logger.warning("a stream of another region is ended", metadata: ["reason": "\(error)"])
+        disconnect(producer)
+      }
+    }
   }
 
   private func removeReplicator(_ cluster: String) async {
@@ -171,6 +212,50 @@ extension Topic {
   }
 
   // MARK: Inbound
+
+  /// Puts it on record what another region says that it cannot send any more; durable when it returns.
+  func recordGaps(_ text: String, from region: String) async throws {
+    guard let told = ReplicationGaps(text: text) else {
+      throw BrokerError(.badRequest, "The gaps that region \(region) tells of cannot be read: \(text.prefix(200))")
+    }
+    let isNew = try await onLoop { topic in
+      try topic.policies.requireAccepted(region, topic.name, local: topic.localCluster)
+      var known = ReplicationGaps(properties: topic.progressCursor.properties, region: region)
+      var isNew = false
+      for gap in told.records where known.add(gap) {
+        isNew = true
+        topic.logger.error(
+          "a region lost messages before this one had them",
+          metadata: [
+            "region": "\(region)", "behind": "\(gap.fromLedgerId):\(gap.fromEntryId)",
+            "through": "\(gap.throughLedgerId):\(gap.throughEntryId)",
+          ])
+      }
+      guard isNew else { return false }
+      var properties = topic.progressCursor.properties
+      known.write(into: &properties, region: region)
+      topic.progressCursor.properties = properties
+      return true
+    }
+    guard isNew else { return }
+    do {
+      try await progressCursor.flush()
+    } catch {
+      throw BrokerError(.persistence, "The record of a gap of region \(region) could not be saved: \(error)")
+    }
+  }
+
+  /// What other regions have told that they cannot send any more, by region.
+  var inboundGaps: [String: ReplicationGaps] {
+    let properties = progressCursor.properties
+    guard !properties.isEmpty else { return [:] }
+    var all: [String: ReplicationGaps] = [:]
+    for region in policies.acceptedClusters {
+      let gaps = ReplicationGaps(properties: properties, region: region)
+      if gaps.count > 0 { all[region] = gaps }
+    }
+    return all
+  }
 
   func inboundConnected(_ cluster: String, _ producer: TopicProducer) {
     inbound[cluster, default: InboundReplication()].producers[producer.id] = producer

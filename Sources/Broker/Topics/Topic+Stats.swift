@@ -66,6 +66,8 @@ extension Topic {
       }
       all[cluster] = stats
     }
+    for (cluster, gaps) in inboundGaps { all[cluster, default: ReplicatorStats()].inboundGaps = gaps.records }
+    for (cluster, count) in withheld { all[cluster, default: ReplicatorStats()].msgDeniedCount = count }
     return all
   }
 

@@ -45,6 +45,8 @@ public final class Topic: @unchecked Sendable {
 
   var state = State.open
   var isTerminated = false
+  /// Whether the topic is being deleted, not only closed.
+  public internal(set) var isDeleted = false
   /// Rebuilt from the log, saved at `progressCursor`.
   var progress: TopicProgress
   let progressCursor: TopicCursor
@@ -69,10 +71,14 @@ public final class Topic: @unchecked Sendable {
   var replicatorFactory: (any TopicReplicatorFactory)?
   /// The last change of policies that is being carried out, or was.
   var policyTurn: Task<Void, Never>?
+  /// Where replicators begin whose cursors could not be made yet.
+  var replicatorStarts: [String: InitialPosition] = [:]
 
   var counters = PublishCounters()
   var rates = SampledRates()
   var inbound: [String: InboundReplication] = [:]
+  /// Messages that residency kept out of each region, since the topic was loaded.
+  var withheld: [String: Int64] = [:]
   var chunksPublished = false
   var lastPublishMs: Int64 = 0
   var lastUseMs: Int64

@@ -182,7 +182,10 @@ extension Topic {
 
   /// Deletes the topic with everything stored. Throws ``BrokerError``.
   func delete() async throws {
-    _ = try await onLoop { $0.beginClosing(.subscriptionDeleted) }
+    _ = try await onLoop { topic in
+      topic.isDeleted = true
+      topic.beginClosing(.subscriptionDeleted)
+    }
     await stopReplicators()
     await drain()
     do {

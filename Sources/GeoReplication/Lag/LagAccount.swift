@@ -37,6 +37,7 @@ enum LagAccount {
     lag.topics = samples.count + (loading ?? 0)
     lag.blockedTopics = blocked.count
     lag.history = journal.history
+    var records: [TopicGap] = []
     for sample in samples {
       lag.inBytesPerSecond += sample.enteredBytesPerSecond
       lag.inMessagesPerSecond += sample.enteredMessagesPerSecond
@@ -45,7 +46,12 @@ enum LagAccount {
       lag.inFlightBytes += sample.inFlightBytes
       lag.windowBytes += sample.windowBytes
       lag.resentEntries += sample.resent
-      lag.gaps += sample.gaps
+      lag.gaps += Int(clamping: sample.gaps.count)
+      records += sample.gaps.records.map { TopicGap(topic: sample.topic.description, gap: $0) }
+    }
+    if !records.isEmpty {
+      records.sort { $0.gap.recordedAtMs > $1.gap.recordedAtMs }
+      lag.gapRecords = Array(records.prefix(LinkLag.maximumGapRecords))
     }
     lag.drainBytesPerSecond = journal.verdict.drainBytesPerSecond
     if let total {

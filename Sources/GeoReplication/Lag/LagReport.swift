@@ -1,3 +1,5 @@
+import Broker
+
 /// What one region knows of its outgoing links: the answer to `GET /meridian/v1/lag`.
 ///
 /// All figures are computed at the source, from its own log and its own clock. A figure that is not known is absent;
@@ -47,6 +49,9 @@ public struct LinkLag: Codable, Sendable, Equatable {
     /// The remote does not answer.
     case down
   }
+
+  /// Records of gaps that a report holds at most.
+  static let maximumGapRecords = 100
 
   /// One change of state.
   public struct Change: Codable, Sendable, Equatable {
@@ -108,8 +113,11 @@ public struct LinkLag: Codable, Sendable, Equatable {
   public var blockedTopics: Int
   /// Entries that were sent again after a stream had ended.
   public var resentEntries: Int
-  /// Times that unreplicated data were found missing at the source.
+  /// Times that data were found which the remote will never get, as both sides have lost them; of every topic, since
+  /// its replication began.
   public var gaps: Int
+  /// The records of the last of them, newest first; absent if there are none. The remote has them too.
+  public var gapRecords: [TopicGap]?
   /// The last changes of state, oldest first.
   public var history: [Change]
 
@@ -170,5 +178,19 @@ public struct NamespaceLag: Codable, Sendable, Equatable {
     self.phase = phase
     self.reason = reason
     self.topics = topics
+  }
+}
+
+/// What a topic partition will never have in the remote region.
+public struct TopicGap: Codable, Sendable, Equatable {
+  /// The topic partition.
+  public var topic: String
+  /// What is missing.
+  public var gap: ReplicationGap
+
+  /// A gap of a topic.
+  public init(topic: String, gap: ReplicationGap) {
+    self.topic = topic
+    self.gap = gap
   }
 }

@@ -11,7 +11,8 @@ extension Link {
       let (endpoint, connections) = try entrance(on: loop)
       return connections.connection(to: endpoint.target.address, options: endpoint.options)
         .flatMap { [self] seed in
-          lookUp(topic, at: seed, isAuthoritative: false, endpoint, connections, attemptsLeft: 8)
+          do { try verify(seed) } catch { return loop.makeFailedFuture(error) }
+          return lookUp(topic, at: seed, isAuthoritative: false, endpoint, connections, attemptsLeft: 8)
         }
     } catch {
       return loop.makeFailedFuture(error)
@@ -46,10 +47,16 @@ extension Link {
         let owner =
           address == connection.address
           ? loop.makeSucceededFuture(connection) : connections.connection(to: address, options: endpoint.options)
-        if response.response == .connect { return owner }
+        if response.response == .connect {
+          return owner.flatMapThrowing { owner in
+            try self.verify(owner)
+            return owner
+          }
+        }
         guard attemptsLeft > 0 else { return loop.makeFailedFuture(LinkError("its lookup leads nowhere")) }
         return owner.flatMap { next in
-          self.lookUp(
+          do { try self.verify(next) } catch { return loop.makeFailedFuture(error) }
+          return self.lookUp(
             topic, at: next, isAuthoritative: response.authoritative, endpoint, connections,
             attemptsLeft: attemptsLeft - 1)
         }
@@ -62,9 +69,11 @@ extension Link {
   /// - Parameters:
   ///   - epoch: of the stream.
   ///   - partitions: of the partitioned topic that `topic` is a partition of; 0 if it is none.
+  ///   - gaps: what the remote will never get, for its own record.
   /// - Returns: the position up to which the remote has everything; `nil` if it has nothing or does not say.
   func openStream(
-    of topic: TopicName, partitions: Int, producerID: UInt64, epoch: UInt64, on connection: PulsarConnection
+    of topic: TopicName, partitions: Int, gaps: ReplicationGaps, producerID: UInt64, epoch: UInt64,
+    on connection: PulsarConnection
   ) -> EventLoopFuture<OriginStamp?> {
     var command = ProtoCommandProducer()
     command.topic = topic.description
@@ -76,11 +85,14 @@ extension Link {
       command.meridianStream.region = region
       command.meridianStream.incarnation = incarnation
       command.meridianStream.epoch = epoch
-      if partitions > 0 {
+      var properties: [(String, String)] = []
+      if partitions > 0 { properties.append((ReplicatorStreamProperty.partitions, String(partitions))) }
+      if gaps.count > 0 { properties.append((ReplicatorStreamProperty.gaps, gaps.text)) }
+      command.metadata = properties.map { key, value in
         var pair = ProtoKeyValue()
-        pair.key = ReplicatorStreamProperty.partitions
-        pair.value = String(partitions)
-        command.metadata = [pair]
+        pair.key = key
+        pair.value = value
+        return pair
       }
     }
     return connection.request(

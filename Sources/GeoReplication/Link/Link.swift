@@ -25,6 +25,10 @@ final class Link: @unchecked Sendable {
     var status = LinkStatus()
     var connections: [ObjectIdentifier: LinkConnections] = [:]
     var replicators: [ObjectIdentifier: Replicator] = [:]
+    /// Topics that were closed and are to be loaded again, with what waited in them and when that was.
+    var absent: [TopicName: (lag: LagState.Figures?, at: NIODeadline)] = [:]
+    /// Whether the control connection leads to a Meridian region.
+    var isMeridian = false
     var inFlightBytes = 0
   }
 
@@ -103,11 +107,58 @@ final class Link: @unchecked Sendable {
   var replicators: [Replicator] { shared.withLockedValue { Array($0.replicators.values) } }
 
   func register(_ replicator: Replicator) {
-    shared.withLockedValue { $0.replicators[ObjectIdentifier(replicator)] = replicator }
+    shared.withLockedValue {
+      $0.replicators[ObjectIdentifier(replicator)] = replicator
+      $0.absent[replicator.topic.name] = nil
+    }
   }
 
-  func unregister(_ replicator: Replicator) {
-    shared.withLockedValue { _ = $0.replicators.removeValue(forKey: ObjectIdentifier(replicator)) }
+  /// - Parameters:
+  ///   - lag: what waits in the topic, if that is known.
+  ///   - comesBack: whether the topic is to be loaded again, and is owed that much until then.
+  func unregister(_ replicator: Replicator, leaving lag: LagState.Figures?, comesBack: Bool) {
+    shared.withLockedValue {
+      guard $0.replicators.removeValue(forKey: ObjectIdentifier(replicator)) != nil else { return }
+      let isReplaced = $0.replicators.values.contains { $0.topic.name == replicator.topic.name }
+      $0.absent[replicator.topic.name] = comesBack && !isReplaced ? (lag, .now()) : nil
+    }
+  }
+
+  /// Topics that are to be loaded again. What waits in them ages, and does not grow. Those that policies do not replicate
+  /// to the remote any more are owed nothing.
+  func absentTopics(now: NIODeadline) -> [ReplicatorSample] {
+    shared.withLockedValue { shared in
+      shared.absent = shared.absent.filter { isReplicated($0.key) }
+      return shared.absent
+    }
+    .map { topic, left in
+      var lag = left.lag
+      if let messages = lag?.messages, messages > 0 {
+        lag?.seconds += Double(max(0, (now - left.at).nanoseconds)) / 1e9
+      }
+      return ReplicatorSample(absent: topic, lag: lag)
+    }
+  }
+
+  private func isReplicated(_ topic: TopicName) -> Bool {
+    guard let namespace = policies.cachedPolicies(for: topic.namespace) else { return false }
+    let clusters = policies.cachedTopicPolicies(for: topic)?.replicationClusters ?? namespace.replicationClusters
+    return clusters.contains(remote) && !namespace.residencyDeny.contains(remote)
+  }
+
+  /// Throws unless a stream's connection leads to the region that the link is to.
+  func verify(_ connection: PulsarConnection) throws {
+    let isMeridian = shared.withLockedValue { $0.isMeridian }
+    let reason: String
+    if let peer = connection.peer {
+      guard peer.region != remote else { return }
+      reason = "\(connection.address) is region \(peer.region), not \(remote): correct the cluster's record"
+    } else {
+      guard isMeridian else { return }
+      reason = "\(connection.address) is no broker of region \(remote), though a lookup there named it"
+    }
+    connection.close(.connection(reason))
+    throw LinkError(reason)
   }
 
   /// Bytes that streams may still put under way.
@@ -230,6 +281,7 @@ final class Link: @unchecked Sendable {
     let actions = state.connected(attempt: attempt, now: .now(), nowMs: wallClockMs())
     guard !actions.isEmpty else { return connection.close(.connection("the link was closed meanwhile")) }
     control = connection
+    shared.withLockedValue { $0.isMeridian = connection.peer != nil }
     let watcher = ControlWatcher { [weak self] error in
       guard let self, control === connection else { return }
       control = nil

@@ -14,7 +14,8 @@ extension Replicator {
     stats.replicationBacklog = cursor.backlogEntries
     let isOpen = state.phase == .streaming || state.phase == .waitingForSchema
     stats.connected = isOpen
-    let lag = state.figures(head: head, nowMs: wallClockMs())
+    let lag = state.figures(head: head, now: .now())
+    if gaps.count > 0 { stats.gaps = gaps.records }
     stats.replicationDelayInSeconds = lag.map { Int64($0.seconds.rounded(.up)) } ?? 0
     if isOpen, let stream {
       stats.outboundConnection = stream.connection.address.description
@@ -24,7 +25,7 @@ extension Replicator {
   }
 
   /// What the lag report is made of.
-  func sample(now: NIODeadline, nowMs: Int64) -> ReplicatorSample {
+  func sample(now: NIODeadline) -> ReplicatorSample {
     eventLoop.assertInEventLoop()
     let head = head
     if let before = figures.enteredBefore {
@@ -37,13 +38,13 @@ extension Replicator {
     let entered = figures.entered.rates(now: now)
     let isBlocked: Bool
     switch state.phase {
-    case .backingOff, .connecting: isBlocked = state.failures >= configuration.failuresUntilBlocked
+    case .backingOff, .connecting: isBlocked = state.isStuck || state.refusals >= configuration.failuresUntilBlocked
     default: isBlocked = false
     }
     return ReplicatorSample(
-      topic: topic.name, phase: state.phase, reason: state.reason, lag: state.figures(head: head, nowMs: nowMs),
+      topic: topic.name, phase: state.phase, reason: state.reason, lag: state.figures(head: head, now: now),
       inFlightBytes: state.inFlightBytes, windowBytes: state.window.size, limiter: figures.limiter,
-      isBlocked: isBlocked, resent: state.resumes, gaps: figures.gaps, sentMessagesPerSecond: sent.messages,
+      isBlocked: isBlocked, resent: state.resumes, gaps: gaps, sentMessagesPerSecond: sent.messages,
       sentBytesPerSecond: sent.bytes, enteredMessagesPerSecond: entered.messages,
       enteredBytesPerSecond: entered.bytes)
   }

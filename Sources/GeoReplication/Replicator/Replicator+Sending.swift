@@ -21,6 +21,11 @@ extension Replicator {
       figures.limiter = .none
       return
     }
+    let contradiction = state.contradiction(firstUnread: first)
+    guard contradiction.isEmpty else {
+      logger.error("replication is stuck", metadata: ["reason": "\(state.reason)"])
+      return perform(contradiction)
+    }
     guard stream.hasRoom() else {
       figures.limiter = .connection
       return

@@ -29,6 +29,9 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
   /// What the remote calls the versions of the topic's schemas.
   var schemaVersions: [ByteBuffer: ByteBuffer] = [:]
   var figures = ReplicatorFigures()
+  /// What the remote will never get: saved with the cursor, and told to the remote when a stream is opened.
+  private(set) var gaps: ReplicationGaps
+  private var untoldGap = false
   private var retryTimer: Scheduled<Void>?
   private var isStopped = false
   private var reportedInFlight = 0
@@ -51,9 +54,11 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
     if let ledger = properties[CursorProperty.ledger], let entry = properties[CursorProperty.entry] {
       lastStored = Position(ledgerID: ledger, entryID: entry)
     }
+    gaps = ReplicationGaps(properties: properties, region: link.remote)
+    let nowMs = wallClockMs()
     state = ReplicatorState(
-      markDelete: cursor.markDelete, lastStored: lastStored, epoch: UInt64(max(0, wallClockMs())) << 16,
-      configuration: configuration.replicator, now: .now())
+      markDelete: cursor.markDelete, lastStored: lastStored, epoch: UInt64(max(0, nowMs)) << 16,
+      configuration: configuration.replicator, now: .now(), nowMs: nowMs)
   }
 
   // MARK: From the topic
@@ -74,7 +79,9 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
     perform(state.stop(reason: "the topic was closed or its policy changed"))
     endStream()
     settle()
-    link.unregister(self)
+    // A topic that comes back is still owed what waits in it: nothing is added to that before it is loaded again.
+    let comesBack = !topic.isDeleted && topic.policies.remoteClusters.contains(link.remote)
+    link.unregister(self, leaving: comesBack ? state.figures(head: head, now: .now()) : nil, comesBack: comesBack)
     completion()
   }
 
@@ -90,9 +97,9 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
   /// The link is up: what waits for its pause to end does not have to.
   func linkIsUp() {
     eventLoop.assertInEventLoop()
-    guard !isStopped, state.phase == .backingOff else { return }
-    retryTimer?.cancel()
-    perform(state.retry(now: .now()))
+    guard !isStopped else { return }
+    if state.phase == .backingOff { retryTimer?.cancel() }
+    perform(state.linkIsUp(now: .now()))
   }
 
   /// The connection takes more bytes.
@@ -102,7 +109,8 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
   func tick(now: NIODeadline, nowMs: Int64) {
     eventLoop.assertInEventLoop()
     guard !isStopped else { return }
-    state.noteCaughtUp(head: topic.log.lastConfirmed, nowMs: nowMs)
+    state.noteClock(now: now, nowMs: nowMs, head: topic.log.lastConfirmed)
+    state.noteCaughtUp(head: topic.log.lastConfirmed, now: now)
     perform(state.tick(now: now))
     lookAtOldest()
     pump()
@@ -118,11 +126,7 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
       case .markDelete(let position): moveCursor(to: position)
       case .read: pump()
       case .retry(let pause): retry(after: pause)
-      case .gap(let from, let through):
-        figures.gaps += 1
-        logger.error(
-          "the remote region lacks entries that it had acknowledged and that are no longer here",
-          metadata: ["from": "\(from)", "through": "\(through)"])
+      case .gap(let from, let through): record(from, through)
       }
     }
     settle()
@@ -139,15 +143,42 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
     }
   }
 
-  func moveCursor(to position: Position) {
-    if let stored = state.lastStored {
-      let properties = [CursorProperty.ledger: stored.ledgerID, CursorProperty.entry: stored.entryID]
-      if cursor.properties != properties { cursor.properties = properties }
+  /// Puts it on record that the remote will never get some entries: here at once, there with the next stream.
+  private func record(_ from: Position, _ through: Position) {
+    logger.error(
+      "the remote region lacks entries that it had acknowledged and that are no longer here",
+      metadata: ["from": "\(from)", "through": "\(through)"])
+    gaps.add(
+      ReplicationGap(
+        fromLedgerId: from.ledgerID, fromEntryId: from.entryID, throughLedgerId: through.ledgerID,
+        throughEntryId: through.entryID, recordedAtMs: wallClockMs()))
+    untoldGap = true
+    saveProperties()
+    Task { [cursor, logger] in
+      do {
+        try await cursor.flush()
+      } catch {
+        logger.warning("the record of a gap could not be saved yet", metadata: ["reason": "\(error)"])
+      }
     }
+  }
+
+  private func saveProperties() {
+    var properties: [String: Int64] = [:]
+    if let stored = state.lastStored {
+      properties[CursorProperty.ledger] = stored.ledgerID
+      properties[CursorProperty.entry] = stored.entryID
+    }
+    gaps.write(into: &properties, region: link.remote)
+    if cursor.properties != properties { cursor.properties = properties }
+  }
+
+  func moveCursor(to position: Position) {
+    saveProperties()
     cursor.acknowledgeCumulative(position)
     cursor.readPosition = max(cursor.readPosition, position)
     if position >= topic.log.lastConfirmed {
-      state.noteCaughtUp(head: topic.log.lastConfirmed, nowMs: wallClockMs())
+      state.noteCaughtUp(head: topic.log.lastConfirmed, now: .now())
     }
   }
 
@@ -171,7 +202,8 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
         let stream = ReplicatorStream(epoch: epoch, connection: connection, replicator: self)
         self.stream = stream
         link.openStream(
-          of: topic.name, partitions: partitions, producerID: stream.producerID, epoch: epoch, on: connection
+          of: topic.name, partitions: partitions, gaps: gaps, producerID: stream.producerID, epoch: epoch,
+          on: connection
         ).whenComplete { [weak self] result in
           guard let self, isOpening(epoch), self.stream === stream else { return stream.close() }
           switch result {
@@ -189,13 +221,18 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
 
   private func opened(_ stream: ReplicatorStream, at stamp: OriginStamp?) {
     schemaVersions = [:]
+    untoldGap = false
     figures.streamsOpened += 1
     let watermark = stamp.map { Position(ledgerID: $0.ledgerID, entryID: $0.entryID) }
     logger.debug("a stream is open", metadata: ["watermark": "\(watermark.map(\.description) ?? "none")"])
     perform(
       state.opened(
         epoch: stream.epoch, watermark: watermark, firstAvailable: topic.log.firstPosition,
-        keepsWatermark: stream.mode == .watermark, now: .now()))
+        head: topic.log.lastConfirmed, keepsWatermark: stream.mode == .watermark, now: .now()))
+    if state.isStuck { logger.error("replication is stuck", metadata: ["reason": "\(state.reason)"]) }
+    if untoldGap, self.stream === stream {
+      fail(stream.epoch, "a gap is being put on record there", isOfTopic: false)
+    }
   }
 
   private func endStream() {
@@ -211,16 +248,17 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
   }
 
   /// Gives the stream up and tries again later.
-  func fail(_ epoch: UInt64, _ reason: String) {
+  func fail(_ epoch: UInt64, _ reason: String, isOfTopic: Bool = true) {
     guard !isStopped, state.epoch == epoch else { return }
     endStream()
+    let linkIsUp = link.status.isUp
     // A link's own reason names the region already.
     let reason = reason == link.status.reason ? reason : "\(link.remote): \(reason)"
     // Once, not at every attempt.
     if reason != figures.lastFailure { logger.warning("a stream failed", metadata: ["reason": "\(reason)"]) }
     figures.lastFailure = reason
     figures.failures += 1
-    perform(state.failed(epoch: epoch, reason: reason, now: .now()))
+    perform(state.failed(epoch: epoch, reason: reason, isOfTopic: isOfTopic && linkIsUp, now: .now()))
     lookAtOldest()
   }
 
@@ -261,7 +299,7 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
     guard !isStopped, !isPeeking, state.inFlightCount == 0, state.acknowledged < log.lastConfirmed,
       let first = log.firstPosition(atOrAfter: log.position(after: state.acknowledged)),
       first != peekedAt
-        || state.figures(head: head, nowMs: 0) == nil
+        || state.figures(head: head, now: .now()) == nil
     else { return }
     isPeeking = true
     log.read(from: first, maxEntries: 1, maxBytes: 1) { [weak self] result in
@@ -272,7 +310,7 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
       else { return }
       peekedAt = first
       state.noteOldest(
-        position: entry.position, storedAtMs: before.storedAtMs, before: (before.messages, before.bytes))
+        position: entry.position, storedAtMs: before.storedAtMs, before: (before.messages, before.bytes), now: .now())
     }
   }
 

@@ -16,7 +16,6 @@ struct ReplicatorFigures {
   var limiter = Limiter.none
   var lastFailure = ""
   var failures = 0
-  var gaps = 0
   var streamsOpened = 0
 }
 
@@ -33,9 +32,21 @@ struct ReplicatorSample: Sendable {
   /// Whether it cannot go on although the link stands.
   var isBlocked: Bool
   var resent: Int
-  var gaps: Int
+  var gaps: ReplicationGaps
   var sentMessagesPerSecond: Double
   var sentBytesPerSecond: Double
   var enteredMessagesPerSecond: Double
   var enteredBytesPerSecond: Double
+}
+
+extension ReplicatorSample {
+  /// What is known of a topic that was closed and is to be loaded again.
+  ///
+  /// - Parameter lag: what waited in it, until now; `nil` if that was not known.
+  init(absent topic: TopicName, lag: LagState.Figures?) {
+    self.init(
+      topic: topic, phase: .stopped, reason: "the topic is being loaded again", lag: lag, inFlightBytes: 0,
+      windowBytes: 0, limiter: .none, isBlocked: false, resent: 0, gaps: ReplicationGaps(), sentMessagesPerSecond: 0,
+      sentBytesPerSecond: 0, enteredMessagesPerSecond: 0, enteredBytesPerSecond: 0)
+  }
 }

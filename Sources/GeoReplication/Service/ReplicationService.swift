@@ -1,6 +1,5 @@
 import Broker
 import Logging
-import MetadataStore
 import NIOConcurrencyHelpers
 import NIOCore
 import PulsarClient
@@ -46,23 +45,6 @@ public final class ReplicationService: TopicReplicatorFactory {
     self.configuration = configuration
     self.group = group
     self.logger = logger
-  }
-
-  /// The number of the region's present life, kept in its metadata store; drawn at random by the first who asks.
-  public static func incarnation(in metadata: any MetadataStore) async throws -> UInt64 {
-    let key = "/region/incarnation"
-    while true {
-      if let record = try await metadata.get(key), let number = UInt64(String(decoding: record.value, as: UTF8.self)) {
-        return number
-      }
-      let number = UInt64.random(in: 1...UInt64(Int64.max))
-      do {
-        try await metadata.put(key, Array(String(number).utf8), expected: .absent, lease: nil)
-        return number
-      } catch MetadataError.versionMismatch {
-        continue
-      }
-    }
   }
 
   /// Connects the links that the policies ask for, and follows the policies from now on.
@@ -142,9 +124,10 @@ public final class ReplicationService: TopicReplicatorFactory {
   private func linkNamedRegions() {
     var named: Set<String> = []
     for namespace in policies.namespaces() {
-      guard let clusters = policies.cachedPolicies(for: namespace)?.replicationClusters, clusters.contains(region)
-      else { continue }
-      named.formUnion(clusters)
+      guard let own = policies.cachedPolicies(for: namespace), own.replicationClusters.contains(region) else {
+        continue
+      }
+      named.formUnion(Set(own.replicationClusters).subtracting(own.residencyDeny))
     }
     named.remove(region)
     for remote in named.sorted() { _ = link(to: remote) }
@@ -163,7 +146,7 @@ public final class ReplicationService: TopicReplicatorFactory {
     var reports: [LinkLag] = []
     var namespaces: [NamespaceLag] = []
     for (remote, link) in links.sorted(by: { $0.key < $1.key }) {
-      let samples = await Self.samples(of: link, isTick: isTick)
+      let samples = await Self.samples(of: link, isTick: isTick) + link.absentTopics(now: .now())
       let nowMs = wallClockMs()
       reports.append(
         link.journal.withLockedValue { journal in
@@ -185,7 +168,7 @@ public final class ReplicationService: TopicReplicatorFactory {
         let nowMs = wallClockMs()
         return group.map { replicator in
           if isTick { replicator.tick(now: now, nowMs: nowMs) }
-          return replicator.sample(now: now, nowMs: nowMs)
+          return replicator.sample(now: now)
         }
       }.get()
       samples += some ?? []

@@ -1,9 +1,11 @@
+import NIOCore
 import TopicLog
 
 /// How far one replicator is behind, in seconds, messages and bytes, computed at the source from its own log.
 ///
 /// The figures are never below the truth (DESIGN R7): where the exact one is not known yet, the bound that is known is
-/// reported. Nothing here depends on the remote's clock or on its being reachable.
+/// reported. Nothing here depends on the remote's clock or on its being reachable, and ages are differences of the loop's
+/// clock: setting the wall clock makes none of them smaller.
 public struct LagState: Sendable {
   /// Where the local log stands.
   public struct Head: Sendable, Equatable {
@@ -42,14 +44,27 @@ public struct LagState: Sendable {
     public static let none = Figures(seconds: 0, messages: 0, bytes: 0)
   }
 
-  private var acknowledgedCounters: ReplicatorState.Counters?
+  private var clock: ClockTrack
+  private var acknowledgedCounters: (counters: ReplicatorState.Counters, bornAtMs: Int64)?
   private var caughtUpAtMs: Int64?
-  private var oldest: (position: Position, storedAtMs: Int64)?
+  private var oldest: (position: Position, bornAtMs: Int64)?
 
-  init() {}
+  /// - Parameter nowMs: the wall clock at `now`.
+  init(now: NIODeadline, nowMs: Int64) {
+    clock = ClockTrack(now: now, nowMs: nowMs)
+  }
+
+  mutating func noteClock(now: NIODeadline, nowMs: Int64, head: Position, done: Position) {
+    clock.note(now: now, nowMs: nowMs, head: head, done: done)
+  }
+
+  /// When an entry was stored, by the loop's clock: never later than now, when it is seen.
+  func bornAtMs(_ position: Position, storedAtMs: Int64, now: NIODeadline) -> Int64 {
+    min(clock.bornAtMs(position, storedAtMs: storedAtMs), ClockTrack.milliseconds(now))
+  }
 
   mutating func acknowledged(_ counters: ReplicatorState.Counters) {
-    acknowledgedCounters = counters
+    acknowledgedCounters = (counters, clock.bornAtMs(counters.position, storedAtMs: counters.storedAtMs))
     oldest = nil
   }
 
@@ -62,36 +77,38 @@ public struct LagState: Sendable {
 
   /// The counters right before the first entry that waits, read from that entry.
   mutating func learned(_ counters: ReplicatorState.Counters) {
-    acknowledgedCounters = counters
+    acknowledgedCounters = (counters, clock.bornAtMs(counters.position, storedAtMs: counters.storedAtMs))
   }
 
-  mutating func caughtUp(atMs: Int64) {
-    caughtUpAtMs = max(caughtUpAtMs ?? atMs, atMs)
+  mutating func caughtUp(now: NIODeadline) {
+    caughtUpAtMs = max(caughtUpAtMs ?? .min, ClockTrack.milliseconds(now))
     oldest = nil
   }
 
-  mutating func sawOldest(position: Position, storedAtMs: Int64) {
+  mutating func sawOldest(_ position: Position, bornAtMs: Int64) {
     if let oldest, oldest.position <= position { return }
-    oldest = (position, storedAtMs)
+    oldest = (position, bornAtMs)
   }
 
   func figures(
-    head: Head, isDone: Bool, oldestKnown: (position: Position, storedAtMs: Int64)?, nowMs: Int64
+    head: Head, isDone: Bool, oldestKnown: (position: Position, bornAtMs: Int64)?, now: NIODeadline
   ) -> Figures? {
     guard !isDone else { return Figures.none }
-    guard let counters = acknowledgedCounters else { return nil }
+    guard let (counters, bornAtMs) = acknowledgedCounters else { return nil }
     let messages = head.localMessages - min(counters.messages, head.localMessages)
     // What waits came from other regions and will not be sent.
     guard messages > 0 else { return Figures.none }
     let bytes = head.localBytes - min(counters.bytes, head.localBytes)
     let since: Int64
     switch (oldestKnown, oldest) {
-    case (let a?, let b?): since = a.position <= b.position ? a.storedAtMs : b.storedAtMs
-    case (let a?, nil): since = a.storedAtMs
-    case (nil, let b?): since = b.storedAtMs
+    case (let a?, let b?): since = a.position <= b.position ? a.bornAtMs : b.bornAtMs
+    case (let a?, nil): since = a.bornAtMs
+    case (nil, let b?): since = b.bornAtMs
     // Not read yet: it cannot be older than the entry before it, nor than the time when nothing waited.
-    case (nil, nil): since = max(counters.storedAtMs, caughtUpAtMs ?? .min)
+    case (nil, nil): since = max(bornAtMs, caughtUpAtMs ?? .min)
     }
-    return Figures(seconds: Double(max(0, nowMs - since)) / 1000, messages: messages, bytes: bytes)
+    let age = ClockTrack.milliseconds(now).subtractingReportingOverflow(since)
+    return Figures(
+      seconds: Double(age.overflow ? Int64.max : max(0, age.partialValue)) / 1000, messages: messages, bytes: bytes)
   }
 }

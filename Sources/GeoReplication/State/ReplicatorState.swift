@@ -10,100 +10,15 @@ import TopicLog
 ///
 /// The value holds no payload, clock or socket.
 public struct ReplicatorState: Sendable {
-  /// Timings of the machine.
-  public struct Configuration: Sendable {
-    /// First pause after a failure.
-    public var backoffInitial: TimeAmount
-    /// Longest pause.
-    public var backoffMaximum: TimeAmount
-    /// A stream with entries under way but no acknowledgement for so long is opened anew.
-    public var stallTimeout: TimeAmount
-    /// Bounds of the bytes under way.
-    public var window: LinkWindow.Bounds
-
-    /// Timings with their defaults.
-    public init(
-      backoffInitial: TimeAmount = .milliseconds(100), backoffMaximum: TimeAmount = .seconds(10),
-      stallTimeout: TimeAmount = .seconds(30),
-      window: LinkWindow.Bounds = .init(minimum: 4 << 20, maximum: 128 << 20)
-    ) {
-      self.backoffInitial = backoffInitial
-      self.backoffMaximum = backoffMaximum
-      self.stallTimeout = stallTimeout
-      self.window = window
-    }
-  }
-
-  /// What the machine needs to know of an entry that was read.
-  public struct EntryFacts: Sendable, Equatable {
-    /// Where it is in the local log.
-    public var position: Position
-    /// Bytes that it takes on the wire.
-    public var bytes: Int
-    /// Messages in it.
-    public var messages: Int
-    /// When the local broker stored it, in milliseconds since 1970.
-    public var storedAtMs: Int64
-    /// Messages that entered the topic in this region up to and including this entry.
-    public var localMessages: UInt64
-    /// Bytes that entered the topic in this region up to and including this entry.
-    public var localBytes: UInt64
-
-    /// The facts of one entry.
-    public init(
-      position: Position, bytes: Int, messages: Int, storedAtMs: Int64, localMessages: UInt64, localBytes: UInt64
-    ) {
-      self.position = position
-      self.bytes = bytes
-      self.messages = messages
-      self.storedAtMs = storedAtMs
-      self.localMessages = localMessages
-      self.localBytes = localBytes
-    }
-  }
-
-  /// What the carrier of the machine has to do.
-  public enum Action: Sendable, Equatable {
-    /// Open a stream to the remote; its result comes back with this epoch. A newer epoch replaces an older one there.
-    case openStream(epoch: UInt64)
-    /// End the stream of that epoch.
-    case closeStream(epoch: UInt64)
-    /// Move the cursor: everything up to there is stored remotely or need not be.
-    case markDelete(Position)
-    /// Call ``retry(now:)`` after so long (the carrier adds jitter).
-    case retry(after: TimeAmount)
-    /// Ask for more to read: see ``nextRead(available:)``.
-    case read
-    /// Data that the remote had and has no more is not in the local log any longer.
-    case gap(from: Position, through: Position)
-  }
-
   private struct InFlight: Sendable {
     var facts: EntryFacts
+    /// When it was stored, by the loop's clock.
+    var bornAtMs: Int64
     var sentAt: NIODeadline
     var deliveredWhenSent: Int
     /// The last entry that was skipped right after this one: acknowledged along with it.
     var skippedThrough: Position?
     var skippedFacts: Counters?
-  }
-
-  /// The counters of the log at some entry, and when it was stored.
-  struct Counters: Sendable, Equatable {
-    var messages: UInt64
-    var bytes: UInt64
-    var storedAtMs: Int64
-
-    init(_ facts: EntryFacts) {
-      messages = facts.localMessages
-      bytes = facts.localBytes
-      storedAtMs = facts.storedAtMs
-    }
-
-    init(messages: UInt64, bytes: UInt64, storedAtMs: Int64) {
-      self.messages = messages
-      self.bytes = bytes
-      self.storedAtMs = storedAtMs
-    }
   }
 
   private let configuration: Configuration
@@ -140,6 +55,10 @@ public struct ReplicatorState: Sendable {
   public private(set) var storedBytes: UInt64 = 0
   /// Attempts that failed since the remote last acknowledged something.
   public private(set) var failures = 0
+  /// Of these, the ones that failed while the link stood: the topic itself cannot go on.
+  public private(set) var refusals = 0
+  /// Whether nothing but an operator can help: what the remote says cannot be true of this log.
+  public private(set) var isStuck = false
 
   /// A replicator that has not started.
   ///
@@ -147,8 +66,10 @@ public struct ReplicatorState: Sendable {
   ///   - markDelete: the durable cursor.
   ///   - lastStored: ``lastStored`` as it was saved with the cursor.
   ///   - epoch: larger than that of any earlier stream of this topic, also of an earlier process.
+  ///   - nowMs: the wall clock at `now`, in milliseconds since 1970.
   public init(
-    markDelete: Position, lastStored: Position? = nil, epoch: UInt64, configuration: Configuration, now: NIODeadline
+    markDelete: Position, lastStored: Position? = nil, epoch: UInt64, configuration: Configuration, now: NIODeadline,
+    nowMs: Int64
   ) {
     self.configuration = configuration
     self.lastStored = lastStored
@@ -158,7 +79,7 @@ public struct ReplicatorState: Sendable {
     self.epoch = epoch
     self.lastProgress = now
     self.window = LinkWindow(bounds: configuration.window)
-    self.lag = LagState()
+    self.lag = LagState(now: now, nowMs: nowMs)
   }
 
   /// Entries under way.
@@ -173,7 +94,18 @@ public struct ReplicatorState: Sendable {
   public mutating func start(now: NIODeadline) -> [Action] {
     guard phase == .stopped else { return [] }
     failures = 0
+    refusals = 0
     return open(now: now)
+  }
+
+  /// The link stands again: what failed while it was down says nothing about the topic.
+  public mutating func linkIsUp(now: NIODeadline) -> [Action] {
+    guard phase == .backingOff || phase == .connecting else { return [] }
+    refusals = 0
+    failures = 0
+    isStuck = false
+    reason = ""
+    return phase == .backingOff ? open(now: now) : []
   }
 
   /// Stops for good or until the next ``start(now:)``.
@@ -198,26 +130,36 @@ public struct ReplicatorState: Sendable {
   ///   - epoch: of the stream that opened.
   ///   - watermark: up to where the remote has this topic's entries; `nil` if it never saw one.
   ///   - firstAvailable: the oldest entry that is still in the local log.
+  ///   - head: the last entry that the local log ever held; `.earliest` if there never was one.
   ///   - keepsWatermark: whether the remote would say one if it had it; a Pulsar cluster does not.
   public mutating func opened(
-    epoch: UInt64, watermark: Position?, firstAvailable: Position?, keepsWatermark: Bool = true, now: NIODeadline
+    epoch: UInt64, watermark: Position?, firstAvailable: Position?, head: Position, keepsWatermark: Bool = true,
+    now: NIODeadline
   ) -> [Action] {
     guard phase == .connecting, epoch == self.epoch else { return [] }
+    if let watermark, watermark > head, head > .earliest {
+      return contradicted("the log here ends at \(head)", watermark)
+    }
     phase = .streaming
     reason = ""
+    isStuck = false
     lastProgress = now
     rewind()
     var actions: [Action] = []
     lastSent = watermark ?? .earliest
     if let watermark {
-      if watermark > acknowledged {
+      if head <= .earliest {
+        // A topic that was deleted and made again: its positions only grow, so what is to come is behind the watermark.
+        // If it is not, ``contradiction(firstUnread:)`` says so.
+      } else if watermark > acknowledged {
         acknowledged = watermark
         actions.append(.markDelete(watermark))
       } else if watermark < lastStored ?? acknowledged {
         // The remote lost what it had acknowledged: what is still here goes again; what is not, is a gap on record.
         if let firstAvailable, firstAvailable.ledgerID > watermark.ledgerID, firstAvailable <= acknowledged {
-          actions.append(.gap(from: watermark, through: firstAvailable))
-        } else if firstAvailable == nil || firstAvailable! > acknowledged {
+          let before = Position(ledgerID: firstAvailable.ledgerID, entryID: firstAvailable.entryID - 1)
+          actions.append(.gap(from: watermark, through: before))
+        } else if firstAvailable.map({ $0 > acknowledged }) ?? true {
           actions.append(.gap(from: watermark, through: acknowledged))
         }
         acknowledged = watermark
@@ -236,9 +178,31 @@ public struct ReplicatorState: Sendable {
   }
 
   /// The stream ended or could not be opened, or the remote refused an entry.
-  public mutating func failed(epoch: UInt64, reason: String, now: NIODeadline) -> [Action] {
+  ///
+  /// - Parameter isOfTopic: whether it says something about the topic: false if the link was down, or if the stream is
+  ///     only opened anew.
+  public mutating func failed(
+    epoch: UInt64, reason: String, isOfTopic: Bool = true, now: NIODeadline
+  ) -> [Action] {
     guard epoch == self.epoch, phase != .stopped, phase != .backingOff else { return [] }
+    if isOfTopic { refusals += 1 }
     return backOff(reason: reason)
+  }
+
+  /// Gives the stream up if the next entry cannot follow what the remote has, which would take it for one that it has.
+  public mutating func contradiction(firstUnread: Position) -> [Action] {
+    guard phase == .streaming, inFlight.isEmpty, firstUnread <= lastSent else { return [] }
+    return contradicted("the log here goes on with \(firstUnread)", lastSent)
+  }
+
+  private mutating func contradicted(_ here: String, _ watermark: Position) -> [Action] {
+    isStuck = true
+    let epoch = epoch
+    failures = max(failures, 20)
+    return [.closeStream(epoch: epoch)]
+      + backOff(
+        reason: "it has this topic's entries up to \(watermark), but \(here): this region was restored from an older "
+          + "copy. Restore a newer one, or delete the topic there, with what only that region still has")
   }
 
   /// Looks whether the stream stalls. To be called every second or so.
@@ -293,7 +257,10 @@ public struct ReplicatorState: Sendable {
     let previous = lastSent
     lastRead = facts.position
     lastSent = facts.position
-    inFlight.append(InFlight(facts: facts, sentAt: now, deliveredWhenSent: window.deliveredBytes))
+    inFlight.append(
+      InFlight(
+        facts: facts, bornAtMs: lag.bornAtMs(facts.position, storedAtMs: facts.storedAtMs, now: now), sentAt: now,
+        deliveredWhenSent: window.deliveredBytes))
     inFlightBytes += facts.bytes
     return previous
   }
@@ -328,6 +295,7 @@ public struct ReplicatorState: Sendable {
     storedBytes += UInt64(bytes)
     lastStored = newest.facts.position
     failures = 0
+    refusals = 0
     lastProgress = now
     window.acknowledged(
       bytes: bytes, sentAt: newest.sentAt, deliveredWhenSent: newest.deliveredWhenSent, now: now)
@@ -337,16 +305,20 @@ public struct ReplicatorState: Sendable {
   }
 
   /// What is behind, for the lag report; `nil` while it is not known yet.
-  public func figures(head: LagState.Head, nowMs: Int64) -> LagState.Figures? {
-    let first = inFlight.first?.facts
-    return lag.figures(
-      head: head, isDone: acknowledged >= head.position, oldestKnown: first.map { ($0.position, $0.storedAtMs) },
-      nowMs: nowMs)
+  public func figures(head: LagState.Head, now: NIODeadline) -> LagState.Figures? {
+    lag.figures(
+      head: head, isDone: acknowledged >= head.position,
+      oldestKnown: inFlight.first.map { ($0.facts.position, $0.bornAtMs) }, now: now)
+  }
+
+  /// Compares the wall clock with the loop's. To be called every second or so, before the head is asked for anything.
+  public mutating func noteClock(now: NIODeadline, nowMs: Int64, head: Position) {
+    lag.noteClock(now: now, nowMs: nowMs, head: head, done: acknowledged)
   }
 
   /// Tells the lag that everything in the log is stored remotely at this moment, if it is so.
-  public mutating func noteCaughtUp(head: Position, nowMs: Int64) {
-    if acknowledged >= head { lag.caughtUp(atMs: nowMs) }
+  public mutating func noteCaughtUp(head: Position, now: NIODeadline) {
+    if acknowledged >= head { lag.caughtUp(now: now) }
   }
 
   /// The first entry that waits was looked at.
@@ -355,10 +327,13 @@ public struct ReplicatorState: Sendable {
   ///   - position: where it is.
   ///   - storedAtMs: when it was stored.
   ///   - before: the log's counters right before it.
-  public mutating func noteOldest(position: Position, storedAtMs: Int64, before: (messages: UInt64, bytes: UInt64)) {
+  public mutating func noteOldest(
+    position: Position, storedAtMs: Int64, before: (messages: UInt64, bytes: UInt64), now: NIODeadline
+  ) {
     guard position > acknowledged else { return }
-    lag.sawOldest(position: position, storedAtMs: storedAtMs)
-    lag.learned(Counters(messages: before.messages, bytes: before.bytes, storedAtMs: storedAtMs))
+    lag.sawOldest(position, bornAtMs: lag.bornAtMs(position, storedAtMs: storedAtMs, now: now))
+    lag.learned(
+      Counters(position: position, messages: before.messages, bytes: before.bytes, storedAtMs: storedAtMs))
   }
 
   // MARK: - Inside
@@ -375,7 +350,7 @@ public struct ReplicatorState: Sendable {
     self.reason = reason
     rewind()
     let exponent = min(failures, 20)
-    failures += 1
+    failures = exponent + 1
     let pause = min(
       configuration.backoffInitial.nanoseconds << exponent, configuration.backoffMaximum.nanoseconds)
     return [.retry(after: .nanoseconds(max(pause, 1)))]
@@ -383,8 +358,8 @@ public struct ReplicatorState: Sendable {
 
   /// Forgets what is under way: it is read again after the next opening, from where the remote then stands.
   private mutating func rewind() {
-    if let first = inFlight.first?.facts {
-      lag.sawOldest(position: first.position, storedAtMs: first.storedAtMs)
+    if let first = inFlight.first {
+      lag.sawOldest(first.facts.position, bornAtMs: first.bornAtMs)
       resumes += inFlight.count
     }
     inFlight.removeAll()

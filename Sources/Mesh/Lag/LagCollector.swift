@@ -32,6 +32,8 @@ public actor LagCollector {
   private let fetch: @Sendable (Target) async throws -> LagReport
   /// What was heard so far: keep it to show old figures with their age in a later run.
   public private(set) var memory: Memory
+  /// When answers came, by a clock that nobody sets.
+  private var heardAt: [String: ContinuousClock.Instant] = [:]
 
   /// A collector.
   ///
@@ -64,6 +66,7 @@ public actor LagCollector {
         answered = true
         memory.reports[target.adminURL] = report
         memory.receivedAtMs[target.adminURL] = asOf
+        heardAt[target.adminURL] = .now
       case .failure(let failure):
         answered = false
         problem = failure.sentence
@@ -72,7 +75,8 @@ public actor LagCollector {
         problem = "no answer within \(budget.milliseconds) ms"
       }
       let report = memory.reports[target.adminURL]
-      let age = memory.receivedAtMs[target.adminURL].map { answered ? 0 : Double(max(0, asOf - $0)) / 1000 }
+      let since = heardAt[target.adminURL].map { $0.duration(to: .now).milliseconds } ?? 0
+      let age = memory.receivedAtMs[target.adminURL].map { answered ? 0 : Double(max(since, asOf - $0)) / 1000 }
       let name = report?.region ?? target.name ?? target.adminURL
       lag.regions.append(
         .init(name: name, adminUrl: target.adminURL, answered: answered, problem: problem, ageSeconds: age))

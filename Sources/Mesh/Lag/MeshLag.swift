@@ -60,9 +60,6 @@ public struct MeshLag: Codable, Sendable, Equatable {
     public var ageSeconds: Double
     /// The figures.
     public var lag: LinkLag
-
-    /// Seconds behind now, at least: a figure that is no longer current has grown by its age while data waited.
-    public var atLeastSeconds: Double? { lag.behindSeconds }
   }
 
   /// A namespace with the region that it comes from.

@@ -95,6 +95,8 @@ public final class Standalone: Sendable {
     brokerConfiguration.managedLedgerDefaultWriteQuorum = configuration.managedLedgerDefaultWriteQuorum
     brokerConfiguration.managedLedgerDefaultAckQuorum = configuration.managedLedgerDefaultAckQuorum
     brokerConfiguration.brokerDeduplicationEnabled = configuration.brokerDeduplicationEnabled
+    brokerConfiguration.replicationRequiresClientCertificate = configuration.replicationRequiresClientCertificate
+    brokerConfiguration.replicationStartAt = ReplicationStart(rawValue: configuration.replicationStartAt) ?? .earliest
     let broker = Broker(
       configuration: brokerConfiguration, metadata: metadata, ledgers: ledgers, policies: policies, group: group,
       logger: logger)

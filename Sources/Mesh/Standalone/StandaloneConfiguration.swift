@@ -34,8 +34,11 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
   public var managedLedgerDefaultAckQuorum = 2
   /// Event loops of the broker; 0 is one for each core.
   public var numIOThreads = 0
-  /// Where a new link begins in topics that have data already: `earliest` or `latest`.
-  public var replicationStartAt = "latest"
+  /// Where a new link begins in topics that have data already, unless the namespace says so: `earliest` or `latest`.
+  public var replicationStartAt = "earliest"
+  /// Demand of Apache Pulsar clusters that replicate into this region a TLS connection with a certificate that names
+  /// them; Meridian regions always have to show theirs.
+  public var replicationRequiresClientCertificate = true
   /// Drop duplicates of producers wherever no policy says otherwise.
   public var brokerDeduplicationEnabled = false
   /// Least severe messages to log: trace, debug, info, notice, warning, error.
@@ -74,6 +77,7 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     try read(.managedLedgerDefaultAckQuorum, &managedLedgerDefaultAckQuorum)
     try read(.numIOThreads, &numIOThreads)
     try read(.replicationStartAt, &replicationStartAt)
+    try read(.replicationRequiresClientCertificate, &replicationRequiresClientCertificate)
     try read(.brokerDeduplicationEnabled, &brokerDeduplicationEnabled)
     try read(.logLevel, &logLevel)
   }
@@ -83,7 +87,7 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     case webServicePort, tlsCertificateFilePath, tlsKeyFilePath, tlsTrustCertsFilePath
     case tlsRequireTrustedClientCertOnConnect, numberOfBookies, managedLedgerDefaultEnsembleSize
     case managedLedgerDefaultWriteQuorum, managedLedgerDefaultAckQuorum, numIOThreads, replicationStartAt
-    case brokerDeduplicationEnabled, logLevel
+    case replicationRequiresClientCertificate, brokerDeduplicationEnabled, logLevel
   }
 
   private struct AnyKey: CodingKey {

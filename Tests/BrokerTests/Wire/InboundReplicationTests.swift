@@ -9,9 +9,11 @@ import TopicLog
 @Suite(.serialized) struct InboundReplicationTests {
   private let topic = "persistent://public/default/t"
 
-  private func link(_ region: TestRegion, incarnation: UInt64 = 5) async throws -> WireClient {
-    try await region.connect {
-      $0.meridian.region = "us"
+  private func link(
+    _ region: TestRegion, declared: String = "us", incarnation: UInt64 = 5
+  ) async throws -> WireClient {
+    try await region.link(as: "us") {
+      $0.meridian.region = declared
       $0.meridian.incarnation = incarnation
     }
   }
@@ -51,7 +53,7 @@ import TopicLog
 
   @Test func aStreamIsStoredOnceAndResumesBehindItsWatermark() async throws {
     try await TemporaryDirectory.with { directory in
-      var region = try await TestRegion.start(in: directory)
+      var region = try await TestRegion.start(in: directory, links: true)
       var client = try await link(region)
       #expect(try await !stream(client).hasMeridianResume)
       for entry in Int64(0)..<20 { try await send(client, entry, after: entry - 1) }
@@ -62,7 +64,7 @@ import TopicLog
       try await client.close()
       try await region.stop()
 
-      region = try await TestRegion.start(in: directory)
+      region = try await TestRegion.start(in: directory, links: true)
       client = try await link(region)
       let resume = try await stream(client, epoch: 2).meridianResume
       #expect(resume.ledgerID == 3 && resume.entryID == 19)
@@ -82,7 +84,7 @@ import TopicLog
 
   @Test func watermarksAreRebuiltFromTheLogAlone() async throws {
     try await TemporaryDirectory.with { directory in
-      var region = try await TestRegion.start(in: directory)
+      var region = try await TestRegion.start(in: directory, links: true)
       let client = try await link(region)
       _ = try await stream(client)
       for entry in Int64(0)..<5 { try await send(client, entry, after: entry - 1) }
@@ -94,7 +96,7 @@ import TopicLog
       _ = try await loaded.onLoop { $0.snapshot.entriesSince = 0 }
       try await client.close()
       try await region.stop()
-      region = try await TestRegion.start(in: directory)
+      region = try await TestRegion.start(in: directory, links: true)
       let again = try await link(region)
       #expect(try await stream(again, epoch: 2).meridianResume.entryID == 4)
       try await again.close()
@@ -103,7 +105,7 @@ import TopicLog
   }
 
   @Test func aGapStopsTheStreamAndNothingBehindItIsStored() async throws {
-    try await TestRegion.with { region in
+    try await TestRegion.with(links: true) { region in
       let client = try await link(region)
       _ = try await stream(client)
       try await send(client, 0, after: -1)
@@ -121,7 +123,7 @@ import TopicLog
   }
 
   @Test func aCorruptEntryStopsTheStream() async throws {
-    try await TestRegion.with { region in
+    try await TestRegion.with(links: true) { region in
       let client = try await link(region)
       _ = try await stream(client)
       let origin = OriginStamp(region: "us", incarnation: 5, ledgerID: 3, entryID: 0)
@@ -134,7 +136,7 @@ import TopicLog
   }
 
   @Test func aNewerEpochClosesTheOlderStreamAndAnOlderOneIsRefused() async throws {
-    try await TestRegion.with { region in
+    try await TestRegion.with(links: true) { region in
       let old = try await link(region)
       let new = try await link(region)
       _ = try await stream(old, epoch: 3)
@@ -154,7 +156,7 @@ import TopicLog
   }
 
   @Test func aRebuiltRegionBeginsAnew() async throws {
-    try await TestRegion.with { region in
+    try await TestRegion.with(links: true) { region in
       let client = try await link(region)
       _ = try await stream(client)
       try await send(client, 5, after: -1)
@@ -169,7 +171,7 @@ import TopicLog
   }
 
   @Test func anExclusiveProducerAndEncryptionDoNotStopAStream() async throws {
-    try await TestRegion.with { region in
+    try await TestRegion.with(links: true) { region in
       let app = try await region.connect()
       try await app.producer(topic) { $0.producerAccessMode = .exclusive }
       try await region.policies.updateNamespace(.publicDefault) {
@@ -187,7 +189,7 @@ import TopicLog
   }
 
   @Test func replicatedMessagesAreNotCountedAsLocalOnes() async throws {
-    try await TestRegion.with { region in
+    try await TestRegion.with(links: true) { region in
       let client = try await link(region)
       _ = try await stream(client)
       try await send(client, 0, after: -1)
@@ -208,8 +210,8 @@ import TopicLog
 
   /// As a Pulsar 4.x cluster replicates: its position in a property, receipts that name it.
   @Test func aPulsarReplicatorGetsReceiptsByPosition() async throws {
-    try await TestRegion.with { region in
-      let client = try await region.connect { $0.supportsReplDedupByLidAndEid = true }
+    try await TestRegion.with(links: true) { region in
+      let client = try await region.link(as: "old") { $0.supportsReplDedupByLidAndEid = true }
       try await client.producer(topic, name: "pulsar.repl.old-->eu")
       func send(_ position: String?, marker: Bool = false) async throws {
         try await client.send(
@@ -235,6 +237,88 @@ import TopicLog
       #expect(marker.sequenceID == 42 && marker.highestSequenceID == 0x8000_0000_0000_0000)
       try await send(nil)
       #expect(try await client.receive(.sendError).sendError.error == .persistenceError)
+      try await client.close()
+    }
+  }
+
+  /// What a client is told that asks to be believed as a region.
+  private func refusal(
+    _ client: WireClient, name: String = "pulsar.repl.us-->eu", _ more: (inout ProtoCommandProducer) -> Void
+  ) async throws -> ProtoCommandError {
+    try await client.sendProducer(topic, id: 9, name: name, more)
+    return try await client.receive(.error).error
+  }
+
+  @Test func onlyTheCertificatesRegionMayOpenAStream() async throws {
+    func asUS(_ command: inout ProtoCommandProducer) {
+      command.meridianStream.region = "us"
+      command.meridianStream.incarnation = 5
+      command.meridianStream.epoch = .max
+    }
+    try await TestRegion.with(links: true) { region in
+      let introduce: (inout WireClient.Features) -> Void = {
+        $0.meridian.region = "us"
+        $0.meridian.incarnation = 5
+      }
+      let cases: [(WireClient, String)] = [
+        (try await region.connect(introduce), "this connection is not TLS"),
+        (try await region.link(as: nil, introduce), "none was shown"),
+        (try await region.link(as: "app", introduce), "the one shown names app"),
+        (try await region.link(as: "us"), "introduced itself as a region"),
+        (try await link(region, declared: "ap"), "came over a connection of ap"),
+        (try await link(region, incarnation: 6), "came over a connection of us#6"),
+      ]
+      for (client, sentence) in cases {
+        let error = try await refusal(client, asUS)
+        #expect(error.error == .authorizationError)
+        #expect(error.message.contains(sentence), "\(error.message)")
+        try await client.close()
+      }
+      // Nothing was made for them, and the true one comes in.
+      #expect(try await region.broker.listTopics(in: .publicDefault).isEmpty)
+      let client = try await link(region)
+      _ = try await stream(client)
+      try await client.close()
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func aPulsarReplicatorNeedsACertificateUnlessToldOtherwise(isDemanded: Bool) async throws {
+    try await TestRegion.with(links: true, { $0.replicationRequiresClientCertificate = isDemanded }) { region in
+      let client = try await region.connect()
+      if isDemanded {
+        #expect(try await refusal(client, name: "pulsar.repl.old-->eu") { _ in }.error == .authorizationError)
+      } else {
+        try await client.producer(topic, name: "pulsar.repl.old-->eu")
+      }
+      try await client.close()
+    }
+  }
+
+  @Test func aRegionThatTheNamespaceDoesNotNameIsRefusedAndItsStreamEnds() async throws {
+    try await TestRegion.with(links: true) { region in
+      let client = try await link(region)
+      _ = try await stream(client)
+      try await region.policies.updateNamespace(.publicDefault) { $0.allowedClusters = [] }
+      await region.broker.policiesChanged(.publicDefault)
+      #expect(try await client.receive(.closeProducer).closeProducer.producerID == 1)
+      let error = try await refusal(client) {
+        $0.meridianStream.region = "us"
+        $0.meridianStream.incarnation = 5
+        $0.meridianStream.epoch = 2
+      }
+      #expect(error.error == .notAllowedError)
+      #expect(error.message.contains("Region eu takes no messages of region us in namespace public/default"))
+      try await region.policies.updateNamespace(.publicDefault) {
+        $0.allowedClusters = ["eu", "us"]
+        $0.residencyDeny = ["eu"]
+      }
+      let denied = try await refusal(client) {
+        $0.meridianStream.region = "us"
+        $0.meridianStream.incarnation = 5
+        $0.meridianStream.epoch = 3
+      }
+      #expect(denied.message.contains("residencyDeny"))
       try await client.close()
     }
   }

@@ -11,13 +11,18 @@ import TestSupport
 final class TestRegion: Sendable {
   let broker: Broker
   let policies: PolicyStore
+  /// Of a region that takes other regions' streams.
+  let certificates: LinkCertificates?
+  /// What the broker keeps its records in, which a test can break.
+  let metadata: FaultyMetadata
   private let store: RocksDBStore
   private let bookies: [Bookie]
   private let ledgers: LedgerClient
   private let group: MultiThreadedEventLoopGroup
 
   static func start(
-    in directory: TemporaryDirectory, cluster: String = "eu", replicators: (any TopicReplicatorFactory)? = nil,
+    in directory: TemporaryDirectory, cluster: String = "eu", links: Bool = false,
+    replicators: (any TopicReplicatorFactory)? = nil,
     _ configure: (inout BrokerConfiguration) -> Void = { _ in }
   ) async throws -> TestRegion {
     var logger = Logger(label: "region", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -36,22 +41,33 @@ final class TestRegion: Sendable {
     try await policies.bootstrap(cluster: ClusterData())
     var configuration = BrokerConfiguration(clusterName: cluster)
     configuration.brokerServicePort = 0
+    let metadata = FaultyMetadata(store)
+    let certificates = links ? try LinkCertificates(in: directory) : nil
+    if let certificates {
+      try certificates.serve(&configuration)
+      try await policies.updateNamespace(.publicDefault) { $0.allowedClusters = [cluster, "us", "old"] }
+    }
     configure(&configuration)
     let broker = Broker(
-      configuration: configuration, metadata: store, ledgers: ledgers, policies: policies, group: group,
+      configuration: configuration, metadata: metadata, ledgers: ledgers, policies: policies, group: group,
       logger: logger)
     if let replicators { broker.setReplicatorFactory(replicators) }
     try await broker.start()
     return TestRegion(
-      broker: broker, policies: policies, store: store, bookies: bookies, ledgers: ledgers, group: group)
+      broker: broker, policies: policies, certificates: certificates, metadata: metadata, store: store,
+      bookies: bookies, ledgers: ledgers,
+      group: group)
   }
 
   private init(
-    broker: Broker, policies: PolicyStore, store: RocksDBStore, bookies: [Bookie], ledgers: LedgerClient,
-    group: MultiThreadedEventLoopGroup
+    broker: Broker, policies: PolicyStore, certificates: LinkCertificates?, metadata: FaultyMetadata,
+    store: RocksDBStore, bookies: [Bookie],
+    ledgers: LedgerClient, group: MultiThreadedEventLoopGroup
   ) {
     self.broker = broker
     self.policies = policies
+    self.certificates = certificates
+    self.metadata = metadata
     self.store = store
     self.bookies = bookies
     self.ledgers = ledgers
@@ -69,11 +85,11 @@ final class TestRegion: Sendable {
 
   /// Runs `body` with a region in a fresh directory, and ends it.
   static func with(
-    replicators: (any TopicReplicatorFactory)? = nil, _ configure: (inout BrokerConfiguration) -> Void = { _ in },
-    _ body: (TestRegion) async throws -> Void
+    links: Bool = false, replicators: (any TopicReplicatorFactory)? = nil,
+    _ configure: (inout BrokerConfiguration) -> Void = { _ in }, _ body: (TestRegion) async throws -> Void
   ) async throws {
     try await TemporaryDirectory.with { directory in
-      let region = try await start(in: directory, replicators: replicators, configure)
+      let region = try await start(in: directory, links: links, replicators: replicators, configure)
       do {
         try await body(region)
       } catch {
@@ -86,5 +102,15 @@ final class TestRegion: Sendable {
 
   func connect(_ features: (inout WireClient.Features) -> Void = { _ in }) async throws -> WireClient {
     try await WireClient.connect(port: broker.pulsarPort ?? 0, features)
+  }
+
+  /// A connection over TLS of somebody whose certificate names `name`.
+  func link(
+    as name: String?, _ features: (inout WireClient.Features) -> Void = { _ in }
+  ) async throws -> WireClient {
+    guard let certificates, let port = broker.pulsarTLSPort else {
+      throw TestSupportError("The region takes no links.")
+    }
+    return try await WireClient.connect(port: port, tls: try certificates.client(name), features)
   }
 }

@@ -26,7 +26,8 @@ private struct World {
   var gaps = 0
 
   init(configuration: ReplicatorState.Configuration = .init()) {
-    state = ReplicatorState(markDelete: .earliest, epoch: 0, configuration: configuration, now: now)
+    state = ReplicatorState(
+      markDelete: .earliest, epoch: 0, configuration: configuration, now: now, nowMs: nowMs)
   }
 
   var head: LagState.Head {
@@ -55,7 +56,9 @@ private struct World {
 
   mutating func open() {
     isOpen = true
-    perform(state.opened(epoch: epoch, watermark: remote.last, firstAvailable: log.first?.position, now: now))
+    perform(
+      state.opened(
+        epoch: epoch, watermark: remote.last, firstAvailable: log.first?.position, head: head.position, now: now))
   }
 
   mutating func lose() {
@@ -179,7 +182,8 @@ private struct World {
     #expect(world.cursor.entryID == 50)
     // A new process knows from the cursor what the remote's watermark must be at least.
     world.state = ReplicatorState(
-      markDelete: world.cursor, lastStored: world.state.lastStored, epoch: 10, configuration: .init(), now: world.now)
+      markDelete: world.cursor, lastStored: world.state.lastStored, epoch: 10, configuration: .init(), now: world.now,
+      nowMs: world.nowMs)
     // All that is behind the cursor may be trimmed: no gap.
     world.log.removeFirst(51)
     world.append()
@@ -201,14 +205,15 @@ private struct World {
     world.perform(world.state.retry(now: world.now))
     #expect(world.state.stored(through: Position(ledgerID: 1, entryID: 0), epoch: old, now: world.now).isEmpty)
     #expect(world.state.failed(epoch: old, reason: "late", now: world.now).isEmpty)
-    #expect(world.state.opened(epoch: old, watermark: nil, firstAvailable: nil, now: world.now).isEmpty)
+    #expect(
+      world.state.opened(epoch: old, watermark: nil, firstAvailable: nil, head: .earliest, now: world.now).isEmpty)
     #expect(world.cursor == .earliest)
   }
 
   @Test func pausesGrowAndAreBounded() {
     var state = ReplicatorState(
       markDelete: .earliest, epoch: 0,
-      configuration: .init(backoffInitial: .milliseconds(100), backoffMaximum: .seconds(2)), now: .now())
+      configuration: .init(backoffInitial: .milliseconds(100), backoffMaximum: .seconds(2)), now: .now(), nowMs: 0)
     var pauses: [Int64] = []
     var epoch: UInt64 = 0
     for action in state.start(now: .now()) { if case .openStream(let e) = action { epoch = e } }
@@ -239,16 +244,96 @@ private struct World {
     world.append()
     world.append(local: false)
     world.perform(world.state.start(now: world.now))
-    #expect(world.state.figures(head: world.head, nowMs: world.nowMs) == nil)
-    world.state.noteOldest(position: world.log[0].position, storedAtMs: world.log[0].storedAtMs, before: (0, 0))
+    #expect(world.state.figures(head: world.head, now: world.now) == nil)
+    world.state.noteOldest(
+      position: world.log[0].position, storedAtMs: world.log[0].storedAtMs, before: (0, 0), now: world.now)
     world.advance(20_000)
-    #expect(world.state.figures(head: world.head, nowMs: world.nowMs) == .init(seconds: 20, messages: 1, bytes: 100))
+    #expect(world.state.figures(head: world.head, now: world.now) == .init(seconds: 20, messages: 1, bytes: 100))
     world.open()
     world.advance(1_000)
-    #expect(world.state.figures(head: world.head, nowMs: world.nowMs)?.seconds == 21)
+    #expect(world.state.figures(head: world.head, now: world.now)?.seconds == 21)
     world.arrive()
     world.hear()
-    #expect(world.state.figures(head: world.head, nowMs: world.nowMs) == LagState.Figures.none)
+    #expect(world.state.figures(head: world.head, now: world.now) == LagState.Figures.none)
+  }
+
+  @Test func aWatermarkAheadOfTheLogIsNotBelieved() {
+    var world = World()
+    world.append()
+    world.perform(world.state.start(now: world.now))
+    let ahead = Position(ledgerID: 1, entryID: 5)
+    let actions = world.state.opened(
+      epoch: world.epoch, watermark: ahead, firstAvailable: world.log[0].position, head: world.head.position,
+      now: world.now)
+    #expect(actions == [.closeStream(epoch: world.epoch), .retry(after: .seconds(10))])
+    #expect(world.state.isStuck)
+    #expect(world.state.reason.contains("up to 1:5, but the log here ends at 1:0"))
+    #expect(world.state.acknowledged == .earliest)
+    #expect(world.state.lastStored == nil)
+    // The operator deleted the topic there.
+    world.perform(world.state.retry(now: world.now))
+    world.open()
+    #expect(!world.state.isStuck && world.state.reason.isEmpty)
+    #expect(world.wire.count == 1)
+  }
+
+  @Test func aTopicThatWasMadeAgainGoesOnBehindTheWatermarkOrNotAtAll() {
+    var world = World()
+    let watermark = Position(ledgerID: 1, entryID: 5)
+    world.perform(world.state.start(now: world.now))
+    _ = world.state.opened(
+      epoch: world.epoch, watermark: watermark, firstAvailable: nil, head: .earliest, now: world.now)
+    #expect(world.state.phase == .streaming)
+    #expect(world.state.contradiction(firstUnread: Position(ledgerID: 2, entryID: 0)).isEmpty)
+    let facts = ReplicatorState.EntryFacts(
+      position: Position(ledgerID: 2, entryID: 0), bytes: 1, messages: 1, storedAtMs: 0, localMessages: 1,
+      localBytes: 1)
+    var other = world.state
+    #expect(other.send(facts, now: world.now) == watermark)
+    #expect(!world.state.contradiction(firstUnread: Position(ledgerID: 1, entryID: 3)).isEmpty)
+    #expect(world.state.isStuck)
+  }
+
+  @Test func whatFailsWhileTheLinkIsDownSaysNothingOfTheTopic() {
+    var world = World()
+    world.perform(world.state.start(now: world.now))
+    for _ in 0..<5 {
+      world.perform(world.state.failed(epoch: world.epoch, reason: "no answer", isOfTopic: false, now: world.now))
+      world.perform(world.state.retry(now: world.now))
+    }
+    #expect(world.state.failures == 5 && world.state.refusals == 0)
+    world.perform(world.state.failed(epoch: world.epoch, reason: "refused", now: world.now))
+    #expect(world.state.refusals == 1)
+    world.perform(world.state.linkIsUp(now: world.now))
+    #expect(world.state.phase == .connecting && world.state.reason.isEmpty && world.state.refusals == 0)
+  }
+
+  @Test func settingTheWallClockBackMakesNothingYounger() {
+    var world = World()
+    world.append()
+    world.append()
+    world.perform(world.state.start(now: world.now))
+    world.state.noteClock(now: world.now, nowMs: world.nowMs, head: world.head.position)
+    world.state.noteOldest(
+      position: world.log[0].position, storedAtMs: world.log[0].storedAtMs, before: (0, 0), now: world.now)
+    world.advance(5_000)
+    world.nowMs -= 3_600_000
+    world.state.noteClock(now: world.now, nowMs: world.nowMs, head: world.head.position)
+    world.advance(1_000)
+    #expect(world.state.figures(head: world.head, now: world.now)?.seconds == 6)
+    // Read only now, stored before.
+    world.open()
+    #expect(world.state.figures(head: world.head, now: world.now)?.seconds == 6)
+    world.arrive()
+    world.hear()
+    #expect(world.state.figures(head: world.head, now: world.now)?.seconds == 6)
+    // Stored after.
+    world.append()
+    world.read()
+    world.arrive()
+    world.hear()
+    world.advance(2_000)
+    #expect(world.state.figures(head: world.head, now: world.now)?.seconds == 2)
   }
 
   @Test(arguments: 0..<60)
@@ -273,12 +358,13 @@ private struct World {
         guard Int.random(in: 0..<5, using: &random) == 0 else { continue }
         world.lose()
         world.state = ReplicatorState(
-          markDelete: world.cursor, epoch: world.epoch + 10, configuration: .init(), now: world.now)
+          markDelete: world.cursor, epoch: world.epoch + 10, configuration: .init(), now: world.now,
+          nowMs: world.nowMs)
         world.perform(world.state.start(now: world.now))
       }
       // Never less than the truth: the age of the oldest local entry that the remote has not.
       let missing = world.log.first { $0.isLocal && $0.position > (world.remote.last ?? .earliest) }
-      if let missing, let figures = world.state.figures(head: world.head, nowMs: world.nowMs) {
+      if let missing, let figures = world.state.figures(head: world.head, now: world.now) {
         #expect(figures.seconds * 1000 >= Double(world.nowMs - missing.storedAtMs) - 0.001, "seed \(seed)")
         let count = world.log.filter { $0.isLocal && $0.position > (world.remote.last ?? .earliest) }.count
         #expect(figures.messages >= UInt64(count), "seed \(seed)")

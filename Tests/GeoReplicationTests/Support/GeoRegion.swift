@@ -66,7 +66,7 @@ final class GeoRegion: Sendable {
           metadata: store, group: group, logger: logger))
     }
     self.bookies = bookies
-    incarnation = try await ReplicationService.incarnation(in: store)
+    incarnation = try await RegionIncarnation.loadOrCreate(in: store)
   }
 
   var broker: Broker { current.broker }

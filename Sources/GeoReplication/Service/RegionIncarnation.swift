@@ -2,10 +2,17 @@ import MetadataStore
 
 /// Which life of a region this is: chosen once at random, kept in its metadata. A region that is rebuilt from nothing
 /// under the same name gets another, so that nobody mistakes its positions for the old one's (DESIGN R5).
-enum RegionIncarnation {
+public enum RegionIncarnation {
+  /// Why the incarnation cannot be known.
+  public struct Fault: Error, CustomStringConvertible {
+    /// One sentence for people.
+    public var description: String
+  }
+
   static let key = "/region/incarnation"
 
-  static func loadOrCreate(in metadata: any MetadataStore) async throws -> UInt64 {
+  /// The region's incarnation, drawn by the first who asks. Throws ``Fault``, or what the store throws.
+  public static func loadOrCreate(in metadata: any MetadataStore) async throws -> UInt64 {
     if let known = try await read(metadata) { return known }
     // Kept within what every JSON reader takes as an exact number.
     let fresh = UInt64.random(in: 1...(1 << 53) - 1)
@@ -13,7 +20,7 @@ enum RegionIncarnation {
       try await metadata.put(key, Array(String(fresh).utf8), expected: .absent)
       return fresh
     } catch MetadataError.versionMismatch {
-      guard let known = try await read(metadata) else { throw MeshError("\(key) vanished while it was read") }
+      guard let known = try await read(metadata) else { throw Fault(description: "\(key) vanished while it was read") }
       return known
     }
   }
@@ -21,7 +28,7 @@ enum RegionIncarnation {
   private static func read(_ metadata: any MetadataStore) async throws -> UInt64? {
     guard let record = try await metadata.get(key) else { return nil }
     guard let value = UInt64(String(decoding: record.value, as: UTF8.self)) else {
-      throw MeshError("\(key) in the metadata store is damaged; restore the metadata directory from a copy")
+      throw Fault(description: "\(key) in the metadata store is damaged; restore the metadata directory from a copy")
     }
     return value
   }
