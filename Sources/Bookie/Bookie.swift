@@ -18,12 +18,14 @@ import NIOCore
 /// It speaks BookKeeper's v2 protocol over TCP, and ``BookieService`` to clients in the same process; both end in the same
 /// journal. Its disk work has threads of its own; event loops only parse, check and copy.
 public final class Bookie: BookieService, Sendable {
-  private let configuration: BookieConfiguration
-  private let storage: BookieStorage
+  let configuration: BookieConfiguration
+  let storage: BookieStorage
+  let collector: GarbageCollector
+  let watch: BookieWatch
   private let server: BookieServer
   private let registration: Registration
   private let locals = InProcessConnections()
-  private let collector: Task<Void, Never>
+  private let collection: Task<Void, Never>
   private let isStopped = NIOLockedValueBox(false)
 
   /// The bookie's id, as ledger metadata has it.
@@ -56,10 +58,15 @@ public final class Bookie: BookieService, Sendable {
       try BookieStorage.open(configuration: configuration, logger: log, onFailure: onFailure)
     }
     do {
+      if storage.hasUnboundedLimbo {
+        // Ledgers that are made from now on have higher numbers: nothing of them can have been lost.
+        storage.boundLimbo(through: try await metadata.nextSequence("ledger-id"))
+      }
       let server = try await BookieServer(configuration: configuration, storage: storage, group: group, logger: log)
       do {
         let registration = try await Registration(
-          configuration: configuration, port: server.port, metadata: metadata, logger: log)
+          configuration: configuration, port: server.port, isReadOnly: !storage.isWritable, metadata: metadata,
+          logger: log)
         return Bookie(configuration, storage, server, registration, metadata, log)
       } catch {
         await server.close()
@@ -80,10 +87,10 @@ public final class Bookie: BookieService, Sendable {
     self.server = server
     self.registration = registration
     let collector = GarbageCollector(storage: storage, metadata: metadata, logger: logger)
-    self.collector = Task {
-      var collector = collector
-      await collector.run(every: configuration.garbageCollectionInterval)
-    }
+    self.collector = collector
+    collection = Task { await collector.run(every: configuration.garbageCollectionInterval) }
+    watch = BookieWatch(storage: storage, metadata: metadata, registration: registration, logger: logger)
+    watch.start()
     logger.info("Bookie serves.", metadata: ["host": "\(configuration.host)", "port": "\(server.port)"])
   }
 
@@ -115,24 +122,12 @@ public final class Bookie: BookieService, Sendable {
       return !stopped
     }
     guard isFirst else { return }
-    collector.cancel()
+    collection.cancel()
+    await watch.end()
     await registration.end()
     await server.close()
     locals.shutDown()
-    await collector.value
+    await collection.value
     try await blocking { [storage] in storage.close(checkpoint: checkpoint) }
   }
-
-  /// Counters and sizes as of now.
-  public func statistics() -> BookieStatistics {
-    storage.statistics()
-  }
-
-  /// Flushes the write cache and moves the replay mark. Returns when that is done, or has failed and is being repeated.
-  public func checkpoint() async {
-    await storage.checkpoint()
-  }
-
-  /// The ledgers that are stored here.
-  public var ledgerIDs: [Int64] { storage.ledgerIDs }
 }

@@ -6,8 +6,9 @@ public struct BookieConfiguration: Sendable {
   public var host: String
   /// The port to listen on; 0 picks a free one. (`bookiePort`)
   public var port: Int
-  /// Where the journal is; best on a device of its own. (`journalDirectories`)
-  public var journalDirectory: String
+  /// Where the journals are, one in each; best on devices of their own. A ledger's entries go to one of them by its number.
+  /// Their number and order must stay what they were when the bookie was made. (`journalDirectories`)
+  public var journalDirectories: [String]
   /// Where the entry logs are; the first one also holds the index. (`ledgerDirectories`)
   public var ledgerDirectories: [String]
 
@@ -27,14 +28,19 @@ public struct BookieConfiguration: Sendable {
   public var journalMaxFileSize = 128 * 1024 * 1024
   /// Bytes by which a new journal file grows. (`journalPreAllocSizeMB`)
   public var journalPreallocation = 4 * 1024 * 1024
+  /// Whether the journal is written past the page cache where the file system can.
+  public var journalDirectIO = true
 
   /// Bytes of entries held in memory until they are in an entry log, over both halves. (`dbStorage_writeCacheMaxSizeMb`)
   public var writeCacheSize = 64 * 1024 * 1024
   /// Bytes of entries that may wait for room in the write cache; beyond them adds are answered "too many requests".
   public var maximumWaitingBytes = 64 * 1024 * 1024
+  /// How long adds wait for room in the write cache before they are answered "too many requests".
+  /// (`dbStorage_maxThrottleTimeMs`)
+  public var maximumThrottleTime = Duration.seconds(10)
   /// Longest time between two checkpoints of a bookie that is written to. (`flushInterval`)
   public var flushInterval = Duration.seconds(10)
-  /// Failed flushes in a row after which the bookie stops.
+  /// Failed flushes in a row after which the bookie stops, other than for want of space.
   public var maximumFlushFailures = 10
 
   /// Bytes of entries kept after a read from an entry log. (`dbStorage_readAheadCacheMaxSizeMb`)
@@ -46,6 +52,9 @@ public struct BookieConfiguration: Sendable {
   /// Reads waiting for a thread, at most; further ones are answered "too many requests".
   /// (`maxPendingReadRequestsPerThread`)
   public var maximumPendingReads = 5000
+  /// Reads of one connection that may be under way, counting a batch read as 32; it is not read from beyond them.
+  /// (`maxReadsInProgressLimit`)
+  public var maximumReadsPerConnection = 256
   /// Most bytes of one batch read's answer. (`maxBatchReadSize`)
   public var maximumBatchReadSize = 5 * 1024 * 1024
 
@@ -60,6 +69,43 @@ public struct BookieConfiguration: Sendable {
   /// See `garbageCollectionMassDeleteShare`.
   public var garbageCollectionMassDeleteMinimum = 100
 
+  /// How long a deleted ledger is remembered, so that a late write does not bring it back.
+  public var deletedLedgerMemory = Duration.seconds(7 * 24 * 3600)
+
+  /// Entry logs of which a smaller share is alive are compacted by minor compaction; 0 turns it off.
+  /// (`minorCompactionThreshold`)
+  public var minorCompactionThreshold = 0.2
+  /// Time between two minor compactions. (`minorCompactionInterval`)
+  public var minorCompactionInterval = Duration.seconds(3600)
+  /// As `minorCompactionThreshold`, for major compaction. (`majorCompactionThreshold`)
+  public var majorCompactionThreshold = 0.5
+  /// Time between two major compactions. (`majorCompactionInterval`)
+  public var majorCompactionInterval = Duration.seconds(86_400)
+  /// Bytes that compaction copies in a second, at most. (`compactionRateByBytes`)
+  public var compactionRateByBytes = 16 * 1024 * 1024
+  /// Whether compaction goes on while a disk is full, at the risk of filling it up. (`isForceGCAllowWhenNoSpace`)
+  public var forceCompactionWhenFull = false
+
+  /// Share of a directory's file system in use at which an operator is warned. (`diskUsageWarnThreshold`)
+  public var diskUsageWarnThreshold = 0.90
+  /// Share at which the bookie becomes read-only. (`diskUsageThreshold`)
+  public var diskUsageThreshold = 0.95
+  /// Share below which it becomes writable again. (`diskUsageLwmThreshold`)
+  public var diskUsageLowWaterMark = 0.93
+  /// Share at which recovery writes are refused as well.
+  public var diskUsageHardThreshold = 0.98
+  /// Time between two looks at the disks. (`diskCheckInterval`)
+  public var diskCheckInterval = Duration.seconds(10)
+  /// Whether one full ledger directory makes the bookie read-only, or only all of them. (`readOnlyModeOnAnyDiskFullEnabled`)
+  public var readOnlyModeOnAnyDiskFull = true
+
+  /// Time between the beginnings of two verifications of every record; zero turns them off.
+  public var scrubInterval = Duration.seconds(7 * 24 * 3600)
+  /// Bytes that are verified in a second, at most.
+  public var scrubRateByBytes = 8 * 1024 * 1024
+  /// Called with entries that were found damaged or missing, once for each until it was added again.
+  public var onDamage: (@Sendable (DamagedEntries) -> Void)?
+
   /// Time after which a dead bookie disappears from the list of available ones.
   public var registrationTTL = Duration.seconds(10)
 
@@ -67,24 +113,37 @@ public struct BookieConfiguration: Sendable {
   /// after a failed sync nothing that the kernel says about the file can be believed.
   public var failureAction: (@Sendable (String) -> Void)?
 
+  /// Disks, clocks, chance and threads.
+  package var environment = StorageEnvironment.real
+
   /// Faults for tests.
   var faults = BookieFaults()
+
+  var diskThresholds: DiskWatch.Thresholds {
+    DiskWatch.Thresholds(
+      warn: diskUsageWarnThreshold, full: diskUsageThreshold, lowWater: diskUsageLowWaterMark,
+      hard: diskUsageHardThreshold)
+  }
+
+  /// The first journal directory.
+  public var journalDirectory: String { journalDirectories.first ?? "" }
 
   /// A bookie with its data below `directory`: `journal` and `ledgers`.
   public init(bookieID: String, host: String = "127.0.0.1", port: Int = 0, directory: String) {
     self.init(
-      bookieID: bookieID, host: host, port: port, journalDirectory: directory + "/journal",
+      bookieID: bookieID, host: host, port: port, journalDirectories: [directory + "/journal"],
       ledgerDirectories: [directory + "/ledgers"])
   }
 
   /// A bookie with the given directories.
   public init(
-    bookieID: String, host: String = "127.0.0.1", port: Int = 0, journalDirectory: String, ledgerDirectories: [String]
+    bookieID: String, host: String = "127.0.0.1", port: Int = 0, journalDirectories: [String],
+    ledgerDirectories: [String]
   ) {
     self.bookieID = bookieID
     self.host = host
     self.port = port
-    self.journalDirectory = journalDirectory
+    self.journalDirectories = journalDirectories
     self.ledgerDirectories = ledgerDirectories
   }
 }

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Why a bookie could not start, or had to give up.
 public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A system call failed.
@@ -12,6 +20,16 @@ public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
   case index(String)
   /// The bookie is shut down.
   case closed
+
+  /// Whether the cause is that a disk is full: what was asked for was not done, and may be done later.
+  var isOutOfSpace: Bool {
+    switch self {
+    case .io(_, _, let errno): errno == ENOSPC || errno == EDQUOT
+    // The library gives no number.
+    case .index(let text): text.contains("No space left on device") || text.contains("NoSpace")
+    default: false
+    }
+  }
 
   /// One sentence: what, where, what to do.
   public var description: String {

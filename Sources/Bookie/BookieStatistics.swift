@@ -1,30 +1,3 @@
-/// Counts of durations in fixed buckets.
-public struct LatencyHistogram: Sendable, Equatable {
-  /// Upper bounds of the buckets in microseconds; the last bucket has none.
-  public static let boundsInMicroseconds: [Int64] = [
-    100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
-  ]
-
-  /// Observations per bucket: one more than there are bounds.
-  public private(set) var counts = [Int64](repeating: 0, count: LatencyHistogram.boundsInMicroseconds.count + 1)
-  /// Sum of all observations in microseconds.
-  public private(set) var sumInMicroseconds: Int64 = 0
-
-  /// An empty histogram.
-  public init() {}
-
-  /// Number of observations.
-  public var count: Int64 { counts.reduce(0, +) }
-
-  /// Counts `times` observations of the same duration.
-  public mutating func record(nanoseconds: Int64, times: Int = 1) {
-    let value = nanoseconds / 1000
-    let bucket = Self.boundsInMicroseconds.firstIndex { value <= $0 } ?? Self.boundsInMicroseconds.count
-    counts[bucket] += Int64(times)
-    sumInMicroseconds += value * Int64(times)
-  }
-}
-
 /// What a bookie has done since it started, and what it holds now.
 public struct BookieStatistics: Sendable, Equatable {
   /// Entries accepted.
@@ -85,4 +58,101 @@ public struct BookieStatistics: Sendable, Equatable {
   public var refusedMassDeletes: Int64 = 0
   /// Whether a part of the journal was lost to damage, so that negative answers are given as "unknown".
   public var isInLimbo = false
+  /// Ledgers of which entries may be lost.
+  public var ledgersInLimbo = 0
+
+  /// What a bookie accepts.
+  public enum Mode: String, Sendable {
+    /// Everything.
+    case writable
+    /// Reads, fences and recovery writes.
+    case readOnly = "read-only"
+    /// Reads and fences.
+    case noWrites = "no-writes"
+
+    init(_ mode: DiskWatch.Mode) {
+      switch mode {
+      case .writable: self = .writable
+      case .readOnly: self = .readOnly
+      case .noWrites: self = .noWrites
+      }
+    }
+  }
+
+  /// A directory's file system.
+  public struct Disk: Sendable, Equatable {
+    /// Bytes in all.
+    public var totalBytes: Int64
+    /// Bytes that can still be written.
+    public var freeBytes: Int64
+    /// Against the thresholds.
+    public var level: DiskLevel
+  }
+
+  /// What is accepted now.
+  public var mode = Mode.writable
+  /// Each journal and ledger directory, as last looked at.
+  public var disks: [String: Disk] = [:]
+
+  /// Adds of recovery among `adds`.
+  public var recoveryAdds: Int64 = 0
+  /// Entries that a journal refused because its disk is full.
+  public var journalRefusedEntries: Int64 = 0
+  /// Entries written to a journal.
+  public var journalEntries: Int64 = 0
+  /// Journal files that were begun.
+  public var journalFilesCreated: Int64 = 0
+  /// Time that adds waited for the journal's thread.
+  public var journalQueueLatency = LatencyHistogram()
+
+  /// Bytes of entries that were flushed.
+  public var flushedBytes: Int64 = 0
+  /// Time of a flush.
+  public var flushLatency = LatencyHistogram()
+  /// Time of syncing the entry log in a flush.
+  public var flushEntryLogLatency = LatencyHistogram()
+  /// Time of writing the index in a flush.
+  public var flushIndexLatency = LatencyHistogram()
+
+  /// Time that reads waited for a thread.
+  public var readQueueLatency = LatencyHistogram()
+  /// Time from a read's arrival at the threads to its answer.
+  public var readLatency = LatencyHistogram()
+  /// Time of reading from an entry log, read-ahead included.
+  public var readAheadLatency = LatencyHistogram()
+  /// Entries that were read from entry logs, read-ahead included.
+  public var readAheadEntries: Int64 = 0
+  /// Bytes of them.
+  public var readAheadBytes: Int64 = 0
+
+  /// Bytes of the entry logs that are alive.
+  public var liveEntryLogBytes: Int64 = 0
+  /// Bytes freed by removing logs in which nothing was alive.
+  public var reclaimedDeletionBytes: Int64 = 0
+  /// Entry logs that could not be removed.
+  public var failedRemovals: Int64 = 0
+  /// Time of a search for deleted ledgers.
+  public var collectionLatency = LatencyHistogram()
+
+  /// Minor compactions that were finished.
+  public var minorCompactions: Int64 = 0
+  /// Major compactions that were finished.
+  public var majorCompactions: Int64 = 0
+  /// Bytes that compaction copied.
+  public var compactedBytes: Int64 = 0
+  /// Bytes freed by compaction.
+  public var reclaimedCompactionBytes: Int64 = 0
+  /// Entry logs that hold damage, so that compaction left them.
+  public var quarantinedEntryLogs = 0
+
+  /// Verifications of every record that were finished.
+  public var scrubs: Int64 = 0
+  /// Records verified.
+  public var scrubbedEntries: Int64 = 0
+  /// Bytes verified.
+  public var scrubbedBytes: Int64 = 0
+  /// Entries found damaged or missing, again and again until they are repaired.
+  public var scrubDamage: Int64 = 0
+  /// Entries known to be damaged or missing now.
+  public var damagedEntries = 0
 }

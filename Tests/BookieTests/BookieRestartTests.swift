@@ -160,6 +160,8 @@ struct BookieRestartTests {
       try await bookie.abandon()
       let (path, records) = try Self.journal(harness)
       try Self.flip(path, at: records[2].lowerBound + 40)
+      // Ledger 9 existed, and could have been in what is lost; ledger 30 could not.
+      for _ in 1...10 { _ = try await harness.metadata.nextSequence("ledger-id") }
       for _ in 0..<2 {
         let again = try await harness.start()
         let second = try await LocalClient.connect(again)
@@ -168,8 +170,21 @@ struct BookieRestartTests {
         #expect(try await second.read(9, 0).code == .unknownLedgerState)
         #expect(try await second.has(1, 4))
         #expect(try await second.add(1, 5...5) == [.fenced])
+        #expect(try await second.add(9, 0...0) == [.fenced])
+        #expect(try await second.read(30, 0).code == .noLedger)
+        #expect(again.ledgersInLimbo == [1])
         try await again.shutdown()
       }
+      // Once somebody has repaired everything, a negative answer is one again.
+      let again = try await harness.start { $0.diskCheckInterval = .milliseconds(20) }
+      let second = try await LocalClient.connect(again)
+      await eventually { (try? await harness.metadata.get("/bookies/limbo/b1"))??.value == Array("limbo 11".utf8) }
+      #expect(try await second.add(1, 2...2, flags: .recoveryAdd) == [.ok])
+      try await harness.metadata.put("/bookies/limbo/b1", Array("repaired 11".utf8))
+      await eventually { !again.statistics().isInLimbo }
+      #expect(try await second.read(9, 0).code == .noLedger)
+      #expect(try await second.read(1, 9).code == .noEntry)
+      try await again.shutdown()
     }
   }
 

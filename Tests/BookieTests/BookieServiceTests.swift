@@ -162,7 +162,7 @@ struct BookieServiceTests {
       configuration.maximumWaitingBytes = 128 * 1024
       configuration.maximumFlushFailures = 1000
       configuration.faults.beforeFlush = { () throws(BookieError) in
-        if isBroken.withLockedValue({ $0 }) { throw .io(action: "Flushing", path: "the disk", errno: 28) }
+        if isBroken.withLockedValue({ $0 }) { throw .io(action: "Flushing", path: "the disk", errno: 5) }
       }
     } _: { harness in
       let bookie = try await harness.start()

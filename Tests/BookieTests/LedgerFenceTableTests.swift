@@ -34,7 +34,7 @@ struct LedgerFenceTableTests {
   func deleted() {
     var table = LedgerFenceTable()
     _ = table.add(1, entryID: 0, key: Self.key, isRecovery: false)
-    table.delete(1)
+    table.delete(1, now: 1000)
     #expect(table.add(1, entryID: 1, key: Self.key, isRecovery: true) == .fenced)
     let isReplayed = table.replayEntry(1, entryID: 1)
     #expect(!isReplayed)
@@ -52,12 +52,60 @@ struct LedgerFenceTableTests {
     #expect(table.takeDirty().map(\.id) == [2])
   }
 
-  @Test("Fencing everything covers every ledger")
-  func fenceAll() {
+  @Test("A deleted ledger is forgotten when no write can be that late")
+  func forgotten() {
     var table = LedgerFenceTable()
     _ = table.add(1, entryID: 0, key: Self.key, isRecovery: false)
-    table.fenceAll()
+    table.delete(1, now: 1000)
+    #expect(table.forgetDeleted(before: 1000) == [])
+    #expect(table.forgetDeleted(before: 1001) == [1])
+    #expect(table[1] == nil)
+  }
+
+  @Test("A fence that the journal refused stays in force, and is journaled again")
+  func refusedFence() {
+    var table = LedgerFenceTable()
+    #expect(table.fence(1, key: Self.key) == .journal)
+    table.fenceFailed(1)
+    #expect(table.add(1, entryID: 0, key: Self.key, isRecovery: false) == .fenced)
+    #expect(table.fence(1, key: Self.key) == .journal)
+  }
+
+  @Test("After a part of the journal was lost every ledger of that time is fenced and unknown until it is repaired")
+  func limbo() {
+    var table = LedgerFenceTable()
+    _ = table.add(1, entryID: 0, key: Self.key, isRecovery: false)
+    table.enterLimbo(through: 10)
+    #expect(table.isInLimbo(1) && table.isInLimbo(7) && !table.isInLimbo(11))
     #expect(table.add(1, entryID: 1, key: Self.key, isRecovery: false) == .fenced)
-    #expect(table.fence(1, key: Self.key) == .durable)
+    #expect(table.add(7, entryID: 0, key: Self.key, isRecovery: false) == .fenced)
+    #expect(table.add(11, entryID: 0, key: Self.key, isRecovery: false) == .accept(isNew: true))
+    // Recovery may write, but what is missing beside it is still unknown.
+    #expect(table.add(7, entryID: 3, key: Self.key, isRecovery: true) == .accept(isNew: true))
+    #expect(table.isInLimbo(7))
+    // Fenced by all means, but a client that counts on it must find it in the journal.
+    #expect(table.fence(8, key: Self.key) == .journal)
+    table.leaveLimbo(1)
+    #expect(!table.isInLimbo(1) && table.isInLimbo(7))
+    table.leaveLimbo()
+    #expect(!table.isInLimbo(7) && !table.isInLimbo(9))
+    #expect(table.takeDirtyLimbo() == LimboState.none)
+  }
+
+  @Test("A ledger's record in the index gives back what it was made of, and damage is noticed")
+  func record() {
+    var ledger = LedgerFenceTable.Ledger(key: Self.key, fence: .durable, isInLimbo: true, lastEntry: 9, lastFlushed: 9)
+    for isDeleted in [false, true] {
+      ledger.isDeleted = isDeleted
+      ledger.lastEntry = isDeleted ? 12345 : 9
+      let bytes = LedgerRecord.encode(ledger)
+      let back = bytes.withUnsafeBytes { LedgerRecord.decode($0) }
+      #expect(back?.key == Self.key && back?.fence == .durable && back?.isInLimbo == true)
+      #expect(back?.isDeleted == isDeleted && back?.lastEntry == ledger.lastEntry && back?.lastFlushed == 9)
+      for count in 0..<bytes.count {
+        let cut = bytes.prefix(count).withUnsafeBytes { LedgerRecord.decode(UnsafeRawBufferPointer(rebasing: $0[...])) }
+        #expect(cut == nil || isDeleted && count == bytes.count - 8)
+      }
+    }
   }
 }

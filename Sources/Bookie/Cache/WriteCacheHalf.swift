@@ -104,8 +104,11 @@ struct WriteCache {
   /// Whether the active half takes no more. A batch may overshoot once, by its own size.
   var isActiveFull: Bool { active.byteCount >= halfCapacity }
 
-  /// Whether adds have to wait for the end of a flush.
-  var isFull: Bool { isActiveFull && flushing != nil }
+  /// Whether adds have to wait for the end of a flush. Recovery has an eighth of a half to itself.
+  func isFull(isUrgent: Bool = false) -> Bool {
+    guard flushing != nil else { return false }
+    return active.byteCount >= (isUrgent ? halfCapacity + halfCapacity / 8 : halfCapacity)
+  }
 
   mutating func insert(
     _ segment: EntrySegment, _ entries: [(ledgerID: Int64, entryID: Int64, location: EntrySegment.Location)]
@@ -115,6 +118,11 @@ struct WriteCache {
 
   func entry(ledgerID: Int64, entryID: Int64) -> ByteBuffer? {
     active.entry(ledgerID: ledgerID, entryID: entryID) ?? flushing?.entry(ledgerID: ledgerID, entryID: entryID)
+  }
+
+  /// The entries of a ledger, in no order.
+  func entryIDs(of ledgerID: Int64) -> [Int64] {
+    active.items(of: ledgerID).map(\.entryID) + (flushing?.items(of: ledgerID).map(\.entryID) ?? [])
   }
 
   /// Makes the active half the flushing one. False if a flush is under way.

@@ -2,11 +2,11 @@ import NIOCore
 
 /// Reads records of one entry log. Any thread; every method blocks.
 final class EntryLogReader: Sendable {
-  private let file: PosixFile
+  private let file: any StorageFile
   private let seed: UInt64
 
-  init(path: String, logID: UInt32) throws(BookieError) {
-    file = try PosixFile(path: path, mode: .read)
+  init(path: String, logID: UInt32, files: any StorageFiles) throws(BookieError) {
+    file = try files.open(path, .read)
     let header = try Self.bytes(of: file, at: 0, count: EntryLogFormat.headerSize)
     guard let seed = header.withUnsafeReadableBytes({ EntryLogFormat.parseHeader($0, logID: logID) }) else {
       throw .damaged(path: path, "its header is not that of an entry log with this number")
@@ -37,7 +37,7 @@ final class EntryLogReader: Sendable {
     return entries
   }
 
-  private static func bytes(of file: PosixFile, at offset: Int, count: Int) throws(BookieError) -> ByteBuffer {
+  private static func bytes(of file: any StorageFile, at offset: Int, count: Int) throws(BookieError) -> ByteBuffer {
     var buffer = ByteBufferAllocator().buffer(capacity: count)
     var failure: BookieError?
     buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in

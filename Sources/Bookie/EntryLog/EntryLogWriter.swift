@@ -1,26 +1,30 @@
 import NIOCore
 
-/// Appends entries to one entry log. Used by the flusher's thread only.
+/// Appends entries to one entry log. Belongs to one thread.
+///
+/// What was appended since the last `commit` can be taken back, so that a flush that met a full disk leaves nothing behind.
 final class EntryLogWriter {
   let logID: UInt32
   let path: String
   private let seed: UInt64
-  private let file: PosixFile
+  private let file: any StorageFile
   private var written: Int
   private let buffer = AlignedBuffer(capacity: 1024 * 1024)
   private var buffered = 0
   /// Bytes of each ledger in this log.
   private(set) var usage: [Int64: Int64] = [:]
+  private var committed: (offset: Int, usage: [Int64: Int64])
 
-  init(directory: String, logID: UInt32) throws(BookieError) {
+  init(directory: String, logID: UInt32, environment: StorageEnvironment) throws(BookieError) {
     self.logID = logID
     path = directory + "/" + EntryLogFormat.fileName(logID)
-    seed = UInt64.random(in: 1...UInt64.max)
-    file = try PosixFile(path: path, mode: .write)
+    seed = environment.random()
+    file = try environment.files.open(path, .write)
     written = 0
+    committed = (EntryLogFormat.headerSize, [:])
     try append(EntryLogFormat.header(logID: logID, seed: seed))
     try sync()
-    try Directory.sync(directory)
+    try environment.files.syncDirectory(directory)
   }
 
   /// Where the next record begins.
@@ -29,19 +33,17 @@ final class EntryLogWriter {
   /// Appends an entry of `ledgerID`.
   func append(_ entry: ByteBuffer, ledgerID: Int64) throws(BookieError) {
     let size = entry.readableBytes
-    var prefix = [UInt8](repeating: 0, count: LocationRun.recordOverhead)
     let crc = entry.withUnsafeReadableBytes { EntryLogFormat.checksum($0, seed: seed) }
-    prefix.withUnsafeMutableBytes { bytes in
-      bytes.storeBytes(of: UInt32(size).bigEndian, toByteOffset: 0, as: UInt32.self)
-      bytes.storeBytes(of: crc.bigEndian, toByteOffset: 4, as: UInt32.self)
-    }
-    try append(prefix)
+    let prefix = (UInt32(size).bigEndian, crc.bigEndian)
     var failure: BookieError?
-    entry.withUnsafeReadableBytes { bytes in
-      do throws(BookieError) {
-        try append(bytes)
-      } catch {
-        failure = error
+    withUnsafeBytes(of: prefix) { prefix in
+      entry.withUnsafeReadableBytes { bytes in
+        do throws(BookieError) {
+          try append(prefix)
+          try append(bytes)
+        } catch {
+          failure = error
+        }
       }
     }
     if let failure { throw failure }
@@ -51,6 +53,7 @@ final class EntryLogWriter {
   /// Counts nothing of this ledger any more: it was deleted.
   func forget(ledgerID: Int64) {
     usage[ledgerID] = nil
+    committed.usage[ledgerID] = nil
   }
 
   /// Returns when every record is on the device.
@@ -59,7 +62,23 @@ final class EntryLogWriter {
     try file.sync()
   }
 
-  /// Writes the trailer: nothing is appended afterwards.
+  /// What was appended until now is in the index, and stays.
+  func commit() {
+    committed = (written + buffered, usage)
+  }
+
+  /// Whether there is something that the index knows.
+  var hasCommitted: Bool { committed.offset > EntryLogFormat.headerSize }
+
+  /// Takes back what was appended since the last commit.
+  func rollBack() throws(BookieError) {
+    buffered = 0
+    written = committed.offset
+    usage = committed.usage
+    try file.truncate(to: written)
+  }
+
+  /// Writes the trailer: nothing is appended afterwards, unless it is rolled back.
   func finish() throws(BookieError) {
     try append(EntryLogFormat.trailer(usage, at: offset))
     try sync()

@@ -1,94 +1,107 @@
 import NIOConcurrencyHelpers
 
-/// The entry logs of a bookie: which directory has which, the one being written, and readers of all of them.
-///
-/// `writer`, `roll`, `abandon` and `remove` belong to the flusher's thread; `reader` to any.
-final class EntryLogs: @unchecked Sendable {
-  private struct Shared {
+/// The entry logs of a bookie: which directory has which, which are being written, and readers of all of them. Any thread.
+final class EntryLogs: Sendable {
+  private struct State {
     var directories: [UInt32: String] = [:]
     var readers: [UInt32: EntryLogReader] = [:]
+    var open: Set<UInt32> = []
+    var nextID: UInt32 = 1
+    var avoided: Set<String> = []
   }
 
   private let directories: [String]
-  private let sizeLimit: Int
-  private let shared = NIOLockedValueBox(Shared())
-  private var nextID: UInt32
-  private var current: EntryLogWriter?
+  private let environment: StorageEnvironment
+  private let state = NIOLockedValueBox(State())
 
   /// Finds the logs in `directories`.
-  init(directories: [String], sizeLimit: Int) throws(BookieError) {
+  init(directories: [String], environment: StorageEnvironment) throws(BookieError) {
     self.directories = directories
-    self.sizeLimit = sizeLimit
+    self.environment = environment
     var found: [UInt32: String] = [:]
     for directory in directories {
-      for name in try Directory.files(directory) {
+      for name in try environment.files.list(directory) {
         if let id = EntryLogFormat.logID(fileName: name) { found[id] = directory }
       }
     }
-    nextID = (found.keys.max() ?? 0) + 1
-    shared.withLockedValue { $0.directories = found }
-  }
-
-  /// Numbers of the logs on disk.
-  var ids: [UInt32] { shared.withLockedValue { Array($0.directories.keys) } }
-
-  var count: Int { shared.withLockedValue { $0.directories.count } }
-
-  /// The log being written, if there is one.
-  var currentID: UInt32? { current?.logID }
-
-  /// The log to append to; a new one if there is none or it is full.
-  func writer() throws(BookieError) -> EntryLogWriter {
-    if let current, current.offset < UInt64(sizeLimit) { return current }
-    if let full = current {
-      current = nil
-      try full.finish()
+    let known = found
+    state.withLockedValue { state in
+      state.directories = known
+      state.nextID = (known.keys.max() ?? 0) + 1
     }
-    let directory = directories[Int(nextID) % directories.count]
-    let writer = try EntryLogWriter(directory: directory, logID: nextID)
-    shared.withLockedValue { $0.directories[writer.logID] = directory }
-    nextID += 1
-    current = writer
-    return writer
   }
 
-  /// Counts nothing of a deleted ledger in the log being written.
-  func forget(ledgerID: Int64) {
-    current?.forget(ledgerID: ledgerID)
+  /// Numbers of the logs on disk, in order.
+  var ids: [UInt32] { state.withLockedValue { $0.directories.keys.sorted() } }
+
+  /// Numbers of the logs that are complete, in order: whatever is in them is in the index or garbage.
+  var completeIDs: [UInt32] {
+    state.withLockedValue { state in state.directories.keys.filter { !state.open.contains($0) }.sorted() }
   }
 
-  /// Begins a new log at the next append: after a failed write or sync nothing is known about the current one's end.
-  func abandon() {
-    current = nil
+  var count: Int { state.withLockedValue { $0.directories.count } }
+
+  /// New logs are begun in other directories, if there are others.
+  func avoid(_ directories: Set<String>) {
+    state.withLockedValue { $0.avoided = directories }
   }
 
-  /// Completes the log being written.
-  func finish() throws(BookieError) {
-    guard let last = current else { return }
-    current = nil
-    try last.finish()
+  /// Begins a log.
+  func create() throws(BookieError) -> EntryLogWriter {
+    let (id, directory) = state.withLockedValue { state in
+      let id = state.nextID
+      state.nextID += 1
+      let usable = directories.filter { !state.avoided.contains($0) }
+      let choice = usable.isEmpty ? directories : usable
+      let directory = choice[Int(id) % choice.count]
+      state.directories[id] = directory
+      state.open.insert(id)
+      return (id, directory)
+    }
+    do throws(BookieError) {
+      return try EntryLogWriter(directory: directory, logID: id, environment: environment)
+    } catch {
+      try? remove(id)
+      throw error
+    }
+  }
+
+  /// Nothing more will be written to the log.
+  func completed(_ logID: UInt32) {
+    state.withLockedValue { _ = $0.open.remove(logID) }
+  }
+
+  /// Where the log is; nil if there is none.
+  func path(_ logID: UInt32) -> String? {
+    state.withLockedValue { $0.directories[logID] }.map { $0 + "/" + EntryLogFormat.fileName(logID) }
+  }
+
+  /// Bytes of the log's file; 0 if it cannot be seen.
+  func size(_ logID: UInt32) -> Int {
+    guard let path = path(logID) else { return 0 }
+    return (try? environment.files.open(path, .read).size()) ?? 0
   }
 
   /// A reader of the log.
   func reader(_ logID: UInt32) throws(BookieError) -> EntryLogReader {
-    let (known, directory) = shared.withLockedValue { ($0.readers[logID], $0.directories[logID]) }
-    if let known { return known }
-    guard let directory else {
+    if let known = state.withLockedValue({ $0.readers[logID] }) { return known }
+    guard let path = path(logID) else {
       throw .damaged(path: EntryLogFormat.fileName(logID), "the index names this entry log, but it is not there")
     }
-    let reader = try EntryLogReader(path: directory + "/" + EntryLogFormat.fileName(logID), logID: logID)
-    shared.withLockedValue { $0.readers[logID] = reader }
+    let reader = try EntryLogReader(path: path, logID: logID, files: environment.files)
+    state.withLockedValue { $0.readers[logID] = reader }
     return reader
   }
 
   /// Deletes a log in which nothing is alive.
   func remove(_ logID: UInt32) throws(BookieError) {
-    let directory = shared.withLockedValue { shared in
-      shared.readers[logID] = nil
-      return shared.directories.removeValue(forKey: logID)
+    guard let directory = state.withLockedValue({ $0.directories[logID] }) else { return }
+    try environment.files.remove(directory + "/" + EntryLogFormat.fileName(logID))
+    try environment.files.syncDirectory(directory)
+    state.withLockedValue { state in
+      state.readers[logID] = nil
+      state.open.remove(logID)
+      state.directories[logID] = nil
     }
-    guard let directory else { return }
-    try Directory.remove(directory + "/" + EntryLogFormat.fileName(logID))
-    try Directory.sync(directory)
   }
 }

@@ -1,139 +1,182 @@
 import BookieWire
 import NIOCore
-import RocksDB
 
-/// Where entries are, what is known of ledgers, and how full logs are: one database, changed in one atomic synced batch per
-/// flush. Every method blocks.
+/// Where entries are, what is known of ledgers, and how full logs are: one ordered store, changed in one atomic synced batch
+/// per flush. Every method blocks.
+///
+/// Keys: `e ledger 8 last-entry 8` a run, `l ledger 8` a ledger, `g log 8` the bytes of each ledger in a log, `s` the limbo.
 final class LocationIndex: Sendable {
   /// The changes of one flush.
   final class Batch {
-    fileprivate let batch = RocksWriteBatch()
+    fileprivate(set) var changes = KeyValueChanges()
   }
 
-  private let database: RocksDatabase
+  private let store: any KeyValueStore
+  private let path: String
 
-  init(path: String) throws(BookieError) {
-    do {
-      database = try RocksDatabase(path: path)
-    } catch {
-      throw .index("\(error)")
-    }
+  init(path: String, files: any StorageFiles) throws(BookieError) {
+    self.path = path
+    store = try files.openIndex(path)
   }
 
-  func close() { database.close() }
+  func close() { store.close() }
 
   /// Applies the batch atomically; durable when this returns.
   func write(_ batch: Batch) throws(BookieError) {
-    guard !batch.batch.isEmpty else { return }
-    try guarded { try database.write(batch.batch, .synced) }
+    guard !batch.changes.isEmpty else { return }
+    try store.write(batch.changes)
   }
 
   // MARK: Locations
 
   /// The run that contains or would contain the entry: the first one whose last entry is not before it.
   func run(ledgerID: Int64, entryID: Int64) throws(BookieError) -> LocationRun? {
-    let prefix = Self.key("e", ledgerID)
-    return try guarded {
-      try database.withIterator(upperBound: RocksDatabase.end(ofPrefix: prefix)) { iterator in
-        iterator.seek(prefix + Self.bytes(entryID))
-        try iterator.check()
-        guard iterator.isValid else { return nil }
-        guard let run = LocationRun(encoded: iterator.unsafeValue) else {
-          throw RocksError("The location of entry \(ledgerID):\(entryID) is damaged in \(database.path).")
-        }
-        return run
-      }
+    var found: LocationRun?
+    try forEachRun(ledgerID: ledgerID, from: entryID) { run throws(BookieError) in
+      found = run
+      return false
     }
+    return found
+  }
+
+  /// Calls `body` with the runs of a ledger in order, beginning with the one that contains or follows `entryID`, until it
+  /// returns false.
+  func forEachRun(
+    ledgerID: Int64, from entryID: Int64 = 0, _ body: (LocationRun) throws(BookieError) -> Bool
+  ) throws(BookieError) {
+    let prefix = Self.key("e", ledgerID)
+    let path = path
+    try store.scan(from: prefix + Self.bytes(entryID), to: Self.end(of: prefix)) { key, value throws(BookieError) in
+      guard let run = LocationRun(encoded: value), key.count == 17, run.last == key.bigEndian(at: 9, as: Int64.self)
+      else { throw .index("The location of entries of ledger \(ledgerID) is damaged in \(path).") }
+      return try body(run)
+    }
+  }
+
+  /// Some runs of all ledgers in order, from behind the given place on; with the place behind them, nil at the end.
+  func runs(
+    after place: LocationPlace, limit: Int
+  ) throws(BookieError) -> (runs: [(ledgerID: Int64, run: LocationRun)], next: LocationPlace?) {
+    var runs: [(ledgerID: Int64, run: LocationRun)] = []
+    var next: LocationPlace?
+    let path = path
+    let start = Self.key("e", place.ledgerID) + Self.bytes(place.entryID)
+    try store.scan(from: start, to: Self.end(of: Self.key("e"))) { key, value throws(BookieError) in
+      guard key.count == 17, let run = LocationRun(encoded: value) else {
+        throw .index("A location is damaged in \(path).")
+      }
+      let ledgerID = key.bigEndian(at: 1, as: Int64.self)
+      guard runs.count < limit else {
+        next = LocationPlace(ledgerID: ledgerID, entryID: key.bigEndian(at: 9, as: Int64.self))
+        return false
+      }
+      runs.append((ledgerID, run))
+      return true
+    }
+    return (runs, next)
   }
 
   func put(_ run: LocationRun, ledgerID: Int64, _ batch: Batch) {
-    batch.batch.put(Self.key("e", ledgerID) + Self.bytes(run.last), run.encoded())
+    batch.changes.put(Self.key("e", ledgerID) + Self.bytes(run.last), run.encoded())
+  }
+
+  func remove(_ run: LocationRun, ledgerID: Int64, _ batch: Batch) {
+    batch.changes.delete(Self.key("e", ledgerID) + Self.bytes(run.last))
   }
 
   /// Makes room for entries that are added again: the runs that cover them are split. `entries` in order.
-  func displace(_ entries: [Int64], ledgerID: Int64, _ batch: Batch) throws(BookieError) {
+  /// - Returns: the bytes that are garbage in each log from now on.
+  func displace(_ entries: [Int64], ledgerID: Int64, _ batch: Batch) throws(BookieError) -> [UInt32: Int64] {
+    var garbage: [UInt32: Int64] = [:]
     var rest = entries[...]
     while let entry = rest.first {
-      guard let run = try run(ledgerID: ledgerID, entryID: entry) else { return }
+      guard let run = try run(ledgerID: ledgerID, entryID: entry) else { return garbage }
       let inside = rest.prefix { $0 <= run.last }
       rest = rest.dropFirst(inside.count)
       guard inside.contains(where: { $0 >= run.first }) else { continue }
-      batch.batch.delete(Self.key("e", ledgerID) + Self.bytes(run.last))
-      for piece in run.split(around: Array(inside)) { put(piece, ledgerID: ledgerID, batch) }
-    }
-  }
-
-  // MARK: Ledgers
-
-  func put(_ ledger: LedgerFenceTable.Ledger, id: Int64, _ batch: Batch) {
-    var buffer = ByteBuffer()
-    let flags: UInt8 = (ledger.key == nil ? 0 : 1) | (ledger.fence == .none ? 0 : 2) | (ledger.isDeleted ? 4 : 0)
-    buffer.writeInteger(flags)
-    buffer.writeInteger(ledger.lastFlushed)
-    ledger.key?.write(into: &buffer)
-    batch.batch.put(Self.key("l", id), Array(buffer.readableBytesView))
-  }
-
-  /// Every ledger, deleted ones included.
-  func forEachLedger(_ body: (Int64, LedgerFenceTable.Ledger) -> Void) throws(BookieError) {
-    try guarded {
-      try database.forEach(prefix: Self.key("l"), fillCache: false) { key, value in
-        var buffer = ByteBuffer(bytes: value)
-        guard
-          key.count == 9, let flags = buffer.readInteger(as: UInt8.self), let last = buffer.readInteger(as: Int64.self)
-        else { throw RocksError("A ledger's record is damaged in \(database.path).") }
-        let ledger = LedgerFenceTable.Ledger(
-          key: flags & 1 == 0 ? nil : LedgerMasterKey(reading: &buffer), fence: flags & 2 == 0 ? .none : .durable,
-          isDeleted: flags & 4 != 0, lastEntry: last, lastFlushed: last)
-        body(key.bigEndian(at: 1, as: Int64.self), ledger)
-        return true
+      remove(run, ledgerID: ledgerID, batch)
+      var kept = 0
+      for piece in run.split(around: Array(inside)) {
+        put(piece, ledgerID: ledgerID, batch)
+        kept += piece.byteCount
       }
+      garbage[run.logID, default: 0] += Int64(run.byteCount - kept)
     }
+    return garbage
   }
 
   /// Forgets where the entries of a ledger are.
   func removeLocations(ledgerID: Int64, _ batch: Batch) {
     let start = Self.key("e", ledgerID)
-    if let end = RocksDatabase.end(ofPrefix: start) { batch.batch.deleteRange(from: start, to: end) }
+    if let end = Self.end(of: start) { batch.changes.deleteRange(from: start, to: end) }
+  }
+
+  // MARK: Ledgers
+
+  func put(_ ledger: LedgerFenceTable.Ledger, id: Int64, _ batch: Batch) {
+    batch.changes.put(Self.key("l", id), LedgerRecord.encode(ledger))
+  }
+
+  /// Forgets that a ledger was ever here.
+  func remove(ledgerID: Int64, _ batch: Batch) {
+    batch.changes.delete(Self.key("l", ledgerID))
+  }
+
+  /// Every ledger, deleted ones included.
+  func forEachLedger(_ body: (Int64, LedgerFenceTable.Ledger) -> Void) throws(BookieError) {
+    let path = path
+    try store.scan(from: Self.key("l"), to: Self.end(of: Self.key("l"))) { key, value throws(BookieError) in
+      guard key.count == 9, let ledger = LedgerRecord.decode(value) else {
+        throw .index("A ledger's record is damaged in \(path).")
+      }
+      body(key.bigEndian(at: 1, as: Int64.self), ledger)
+      return true
+    }
   }
 
   // MARK: Logs
 
   /// Bytes of each ledger in a log.
   func put(usage: [Int64: Int64], logID: UInt32, _ batch: Batch) {
-    var buffer = ByteBuffer()
+    var buffer = ByteBufferAllocator().buffer(capacity: usage.count * 16)
     for (ledger, bytes) in usage { buffer.writeMultipleIntegers(ledger, bytes) }
-    batch.batch.put(Self.key("g", Int64(logID)), Array(buffer.readableBytesView))
+    batch.changes.put(Self.key("g", Int64(logID)), Array(buffer.readableBytesView))
   }
 
   func removeUsage(logID: UInt32, _ batch: Batch) {
-    batch.batch.delete(Self.key("g", Int64(logID)))
+    batch.changes.delete(Self.key("g", Int64(logID)))
   }
 
   func usage() throws(BookieError) -> [UInt32: [Int64: Int64]] {
     var logs: [UInt32: [Int64: Int64]] = [:]
-    try guarded {
-      try database.forEach(prefix: Self.key("g"), fillCache: false) { key, value in
-        guard key.count == 9 else { return true }
-        var buffer = ByteBuffer(bytes: value)
-        var usage: [Int64: Int64] = [:]
-        while let (ledger, bytes) = buffer.readMultipleIntegers(as: (Int64, Int64).self) { usage[ledger] = bytes }
-        logs[UInt32(truncatingIfNeeded: key.bigEndian(at: 1, as: Int64.self))] = usage
-        return true
+    let path = path
+    try store.scan(from: Self.key("g"), to: Self.end(of: Self.key("g"))) { key, value throws(BookieError) in
+      guard key.count == 9, value.count % 16 == 0 else { throw .index("A log's record is damaged in \(path).") }
+      var usage: [Int64: Int64] = [:]
+      for at in stride(from: 0, to: value.count, by: 16) {
+        usage[value.bigEndian(at: at, as: Int64.self)] = value.bigEndian(at: at + 8, as: Int64.self)
       }
+      logs[UInt32(truncatingIfNeeded: key.bigEndian(at: 1, as: Int64.self))] = usage
+      return true
     }
     return logs
   }
 
   // MARK: State
 
-  /// Whether a part of the journal was lost, so that nothing negative may be said.
-  func isInLimbo() throws(BookieError) -> Bool {
-    try guarded { try database.get(Self.key("s")) != nil }
+  /// Whether a part of the journal was lost, and of which unknown ledgers nothing negative may be said.
+  func limbo() throws(BookieError) -> LimboState {
+    guard let bytes = try store.get(Self.key("s")) else { return .none }
+    return bytes.withUnsafeBytes { raw in
+      raw.count == 8 ? .through(raw.bigEndian(at: 0, as: Int64.self)) : .through(Int64.max)
+    }
   }
 
-  func putLimbo(_ batch: Batch) {
-    batch.batch.put(Self.key("s"), [1])
+  func put(_ limbo: LimboState, _ batch: Batch) {
+    switch limbo {
+    case .none: batch.changes.delete(Self.key("s"))
+    case .through(let last): batch.changes.put(Self.key("s"), Self.bytes(last))
+    }
   }
 
   // MARK: Inside
@@ -146,11 +189,17 @@ final class LocationIndex: Sendable {
     withUnsafeBytes(of: number.bigEndian) { Array($0) }
   }
 
-  private func guarded<R>(_ body: () throws -> R) throws(BookieError) -> R {
-    do {
-      return try body()
-    } catch {
-      throw .index("\(error)")
-    }
+  /// The smallest key behind all that begin with `prefix`.
+  private static func end(of prefix: [UInt8]) -> [UInt8]? {
+    guard let last = prefix.lastIndex(where: { $0 != 0xFF }) else { return nil }
+    var end = Array(prefix[...last])
+    end[last] += 1
+    return end
   }
+}
+
+/// A place in the order of all locations.
+struct LocationPlace: Equatable, Sendable {
+  var ledgerID: Int64 = 0
+  var entryID: Int64 = 0
 }

@@ -12,16 +12,7 @@ func systemErrorDescription(_ number: Int32) -> String {
 }
 
 /// An open file, read and written at explicit offsets. Every method blocks. Closed when the last reference goes.
-final class PosixFile: Sendable {
-  /// What the file is opened for.
-  enum Mode {
-    case read
-    /// Read and write; created if absent.
-    case write
-    /// As `write`, past the page cache where the file system can; offsets, sizes and addresses must be aligned to 4096.
-    case direct
-  }
-
+final class PosixFile: StorageFile {
   #if arch(arm64) || arch(arm)
     private static let directFlag: Int32 = 0o200000
   #else
@@ -33,7 +24,7 @@ final class PosixFile: Sendable {
   let isDirect: Bool
   private let descriptor: Int32
 
-  init(path: String, mode: Mode) throws(BookieError) {
+  init(path: String, mode: StorageFileMode) throws(BookieError) {
     self.path = path
     var flags = O_CLOEXEC | (mode == .read ? O_RDONLY : O_RDWR | O_CREAT)
     var direct = false
@@ -43,11 +34,11 @@ final class PosixFile: Sendable {
         direct = true
       }
     #endif
-    var opened = open(path, flags, 0o644)
+    var opened = systemOpen(path, flags)
     #if os(Linux)
       if opened < 0, direct, errno == EINVAL {
         direct = false
-        opened = open(path, flags & ~Self.directFlag, 0o644)
+        opened = systemOpen(path, flags & ~Self.directFlag)
       }
     #endif
     guard opened >= 0 else { throw .io(action: "Opening", path: path, errno: errno) }
@@ -85,6 +76,11 @@ final class PosixFile: Sendable {
       guard count > 0 else { throw .io(action: "Writing", path: path, errno: count == 0 ? ENOSPC : errno) }
       done += count
     }
+  }
+
+  /// Cuts the file off behind `size` bytes.
+  func truncate(to size: Int) throws(BookieError) {
+    guard ftruncate(descriptor, off_t(size)) == 0 else { throw .io(action: "Truncating", path: path, errno: errno) }
   }
 
   /// Returns when everything written is on the device.

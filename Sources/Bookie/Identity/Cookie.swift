@@ -10,7 +10,7 @@ struct Cookie: Equatable {
 
   var bookieID: String
   var instance: String
-  /// "journal", or "ledgers 1 of 2".
+  /// "journal" ("journal 1 of 2" if there are several), or "ledgers 1 of 2".
   var role: String
 
   var encoded: [UInt8] {
@@ -37,16 +37,21 @@ struct Cookie: Equatable {
 /// Checks the cookies at start, and writes them on the very first one.
 struct Identity {
   private let configuration: BookieConfiguration
+  private let files: any StorageFiles
 
   init(_ configuration: BookieConfiguration) {
     self.configuration = configuration
+    files = configuration.environment.files
   }
 
   private var key: String { "/bookies/cookies/\(configuration.bookieID)" }
 
   private var directories: [(path: String, role: String)] {
     let count = configuration.ledgerDirectories.count
-    return [(configuration.journalDirectory, "journal")]
+    let journals = configuration.journalDirectories
+    return journals.enumerated().map {
+      ($1, journals.count == 1 ? "journal" : "journal \($0 + 1) of \(journals.count)")
+    }
       + configuration.ledgerDirectories.enumerated().map { ($1, "ledgers \($0 + 1) of \(count)") }
   }
 
@@ -58,6 +63,13 @@ struct Identity {
     }
     guard !configuration.ledgerDirectories.isEmpty else {
       throw BookieError.configuration("Bookie \(id) has no ledger directory; name at least one.")
+    }
+    guard !configuration.journalDirectories.isEmpty else {
+      throw BookieError.configuration("Bookie \(id) has no journal directory; name at least one.")
+    }
+    guard Set(directories.map(\.path)).count == directories.count else {
+      throw BookieError.configuration(
+        "Bookie \(id) uses a directory twice; every journal and every ledger directory needs its own.")
     }
     let found = try await blocking { try self.readDirectories() }
     let stored = try await metadata.get(key).flatMap { Cookie(encoded: $0.value) }
@@ -106,10 +118,11 @@ struct Identity {
   private func create(_ metadata: any MetadataStore) async throws {
     let instance = String(UInt64.random(in: 1...UInt64.max), radix: 16)
     try await blocking {
-      try CheckpointFile.write(JournalMark(), configuration: self.configuration)
+      let marks = [JournalMark](repeating: JournalMark(), count: self.configuration.journalDirectories.count)
+      try CheckpointFile.write(marks, configuration: self.configuration)
       for (path, role) in self.directories {
         let cookie = Cookie(bookieID: self.configuration.bookieID, instance: instance, role: role)
-        try Directory.replace(path, Cookie.fileName, with: cookie.encoded)
+        try self.files.replace(path, Cookie.fileName, with: cookie.encoded)
       }
     }
     try await register(
@@ -131,9 +144,9 @@ struct Identity {
   private func readDirectories() throws(BookieError) -> [Found] {
     var found: [Found] = []
     for (path, role) in directories {
-      try Directory.create(path)
-      let names = try Directory.files(path).filter { $0 != "lost+found" && !$0.hasSuffix(".tmp") && $0 != "lastMark" }
-      let bytes = try Directory.read(path + "/" + Cookie.fileName)
+      try files.createDirectory(path)
+      let names = try files.list(path).filter { $0 != "lost+found" && !$0.hasSuffix(".tmp") && $0 != "lastMark" }
+      let bytes = try files.read(path + "/" + Cookie.fileName)
       let cookie = bytes.flatMap { Cookie(encoded: $0) }
       if bytes != nil && cookie == nil { throw .damaged(path: path + "/" + Cookie.fileName, "it is not a cookie") }
       found.append(Found(path: path, role: role, cookie: cookie, isEmpty: names.isEmpty))
@@ -144,7 +157,7 @@ struct Identity {
   /// Whether nothing was ever stored in the directories.
   private func isUnused() throws(BookieError) -> Bool {
     for (path, _) in directories {
-      let names = try Directory.files(path)
+      let names = try files.list(path)
       if names.contains(where: { $0.hasSuffix(".log") || $0.hasSuffix(".journal") }) { return false }
     }
     return true

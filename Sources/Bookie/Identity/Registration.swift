@@ -1,47 +1,87 @@
 import Logging
 import MetadataStore
+import NIOConcurrencyHelpers
 
-/// Keeps the bookie in the list of available ones as long as it lives.
+/// Keeps the bookie in the list of available ones as long as it lives, and says there whether it takes writes:
+/// `{"host":"...","port":n}`, with `"readOnly":true` if not.
 final class Registration: Sendable {
-  private let task: Task<Void, Never>
+  private struct State {
+    var lease: MetadataLease
+    var isReadOnly: Bool
+  }
+
+  private let configuration: BookieConfiguration
+  private let port: Int
+  private let metadata: any MetadataStore
+  private let state: NIOLockedValueBox<State>
+  private let task = NIOLockedValueBox<Task<Void, Never>?>(nil)
+  private let logger: Logger
 
   /// Registers, and registers again whenever the lease ends. Throws if the first time fails.
-  init(configuration: BookieConfiguration, port: Int, metadata: any MetadataStore, logger: Logger) async throws {
-    let key = "/bookies/available/\(configuration.bookieID)"
-    let value = Array("{\"host\":\"\(Self.escaped(configuration.host))\",\"port\":\(port)}".utf8)
-    let ttl = configuration.registrationTTL
-    let register: @Sendable () async throws -> MetadataLease = {
-      let lease = try await metadata.grantLease(ttl: ttl)
-      try await metadata.put(key, value, expected: .any, lease: lease)
-      return lease
-    }
-    let first = try await register()
-    task = Task {
-      var lease = first
+  init(
+    configuration: BookieConfiguration, port: Int, isReadOnly: Bool, metadata: any MetadataStore, logger: Logger
+  ) async throws {
+    self.configuration = configuration
+    self.port = port
+    self.metadata = metadata
+    self.logger = logger
+    let lease = try await metadata.grantLease(ttl: configuration.registrationTTL)
+    state = NIOLockedValueBox(State(lease: lease, isReadOnly: isReadOnly))
+    try await put(lease)
+    let loop = Task { [self] in await renew() }
+    task.withLockedValue { $0 = loop }
+  }
+
+  private func put(_ lease: MetadataLease) async throws {
+    let isReadOnly = state.withLockedValue { $0.isReadOnly }
+    let value =
+      "{\"host\":\"\(Self.escaped(configuration.host))\",\"port\":\(port)\(isReadOnly ? ",\"readOnly\":true" : "")}"
+    try await metadata.put(
+      "/bookies/available/\(configuration.bookieID)", Array(value.utf8), expected: .any, lease: lease)
+  }
+
+  private func renew() async {
+    while !Task.isCancelled {
+      for await _ in state.withLockedValue({ $0.lease }).expired { break }
+      if Task.isCancelled { break }
+      logger.warning("The registration's lease has ended; registering again.")
       while !Task.isCancelled {
-        for await _ in lease.expired { break }
-        if Task.isCancelled { break }
-        logger.warning("The registration's lease has ended; registering again.")
-        while !Task.isCancelled {
-          do {
-            lease = try await register()
-            break
-          } catch MetadataError.closed {
-            return
-          } catch {
-            logger.warning("The bookie cannot be registered; trying again.", metadata: ["error": "\(error)"])
-            try? await Task.sleep(for: .seconds(1))
-          }
+        do {
+          let lease = try await metadata.grantLease(ttl: configuration.registrationTTL)
+          try await put(lease)
+          state.withLockedValue { $0.lease = lease }
+          break
+        } catch MetadataError.closed {
+          return
+        } catch {
+          logger.warning("The bookie cannot be registered; trying again.", metadata: ["error": "\(error)"])
+          try? await Task.sleep(for: .seconds(1))
         }
       }
-      try? await lease.revoke()
+    }
+    try? await state.withLockedValue { $0.lease }.revoke()
+  }
+
+  /// Says whether the bookie takes writes.
+  func update(isReadOnly: Bool) async throws {
+    let (before, lease) = state.withLockedValue { state in
+      defer { state.isReadOnly = isReadOnly }
+      return (state.isReadOnly, state.lease)
+    }
+    guard before != isReadOnly else { return }
+    do {
+      try await put(lease)
+    } catch {
+      state.withLockedValue { $0.isReadOnly = before }
+      throw error
     }
   }
 
   /// Takes the bookie off the list.
   func end() async {
-    task.cancel()
-    await task.value
+    let loop = task.withLockedValue { $0 }
+    loop?.cancel()
+    await loop?.value
   }
 
   private static func escaped(_ text: String) -> String {

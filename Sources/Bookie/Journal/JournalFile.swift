@@ -3,33 +3,46 @@ import NIOCore
 /// One journal file that is being written.
 ///
 /// The space ahead of the records is written with zeros beforehand, or is that of an old journal file: a sync then changes no
-/// file system metadata, which makes it about twice as fast.
+/// file system metadata, which makes it about twice as fast, and a full disk shows before a record is begun.
 struct JournalFile {
   let firstSequence: UInt64
   let logID: UInt64
   let path: String
   private(set) var offset = JournalFormat.headerSize
-  private let file: PosixFile
+  private let file: any StorageFile
   private var allocated: Int
   private let step: Int
 
+  /// The name of a file that is being prepared.
+  static let nextName = "next.free"
+
   /// Creates the file for records from `firstSequence` on, out of `recycled` if there is one.
-  init(directory: String, firstSequence: UInt64, recycled: String?, preallocation: Int) throws(BookieError) {
+  ///
+  /// It gets its name only when its header and its space are on the device: a file with the name of a journal has begun, and
+  /// what fails before leaves none.
+  init(
+    directory: String, firstSequence: UInt64, recycled: String?, preallocation: Int, mode: StorageFileMode,
+    environment: StorageEnvironment
+  ) throws(BookieError) {
+    let files = environment.files
     self.firstSequence = firstSequence
     path = directory + "/" + JournalFormat.fileName(first: firstSequence)
-    logID = UInt64.random(in: 1...UInt64.max)
+    logID = environment.random()
     step = JournalFormat.aligned(max(preallocation, JournalFormat.alignment))
-    if let recycled { try Directory.rename(recycled, to: path) }
-    file = try PosixFile(path: path, mode: .direct)
-    allocated = recycled == nil ? 0 : try file.size() / JournalFormat.alignment * JournalFormat.alignment
+    let prepared = recycled ?? directory + "/" + Self.nextName
+    file = try files.open(prepared, mode)
+    allocated = try file.size() / JournalFormat.alignment * JournalFormat.alignment
     let block = AlignedBuffer(capacity: JournalFormat.headerSize)
     block.zero(0..<JournalFormat.headerSize)
     JournalFormat.header(logID: logID, first: firstSequence).withUnsafeBytes { block.bytes.copyMemory(from: $0) }
     try file.write(UnsafeRawBufferPointer(rebasing: block.bytes[0..<JournalFormat.headerSize]), at: 0)
-    allocated = max(allocated, JournalFormat.headerSize)
-    if recycled == nil { try extend(to: allocated + 1) }
+    if allocated < JournalFormat.headerSize + step {
+      allocated = max(allocated, JournalFormat.headerSize)
+      try extend(to: JournalFormat.headerSize + step)
+    }
     try file.syncAll()
-    try Directory.sync(directory)
+    try files.rename(prepared, to: path)
+    try files.syncDirectory(directory)
   }
 
   /// Whether a record of `size` bytes still fits below `limit`.
@@ -37,15 +50,21 @@ struct JournalFile {
     offset == JournalFormat.headerSize || offset + size <= limit
   }
 
-  /// Writes a sealed record of a whole number of blocks and returns when it is on the device.
-  mutating func append(_ record: UnsafeRawBufferPointer, fault: (@Sendable () throws(BookieError) -> Void)?)
-    throws(BookieError)
-  {
-    if offset + record.count > allocated { try extend(to: offset + record.count) }
+  /// Makes sure that there is space for a record of `size` bytes. Nothing is lost if there is not.
+  mutating func reserve(_ size: Int) throws(BookieError) {
+    if offset + size > allocated { try extend(to: offset + size) }
+  }
+
+  /// Writes a sealed record of a whole number of blocks. It takes effect with `sync`; until then it is written over by the
+  /// next one.
+  func write(_ record: UnsafeRawBufferPointer) throws(BookieError) {
     try file.write(record, at: offset)
-    if let fault { try fault() }
+  }
+
+  /// Returns when the record of `size` bytes that was written is on the device.
+  mutating func sync(_ size: Int) throws(BookieError) {
     try file.sync()
-    offset += record.count
+    offset += size
   }
 
   private mutating func extend(to size: Int) throws(BookieError) {

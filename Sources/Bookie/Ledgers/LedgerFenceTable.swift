@@ -1,11 +1,20 @@
 import BookieWire
 
+/// Whether a part of the journal was lost.
+enum LimboState: Equatable, Sendable {
+  case none
+  /// Yes. A ledger up to this number that is unknown here may have been in that part.
+  case through(Int64)
+}
+
 /// What a bookie knows of each ledger: its key, whether it is fenced, whether it was deleted, its last entry. Decides who may
 /// write. A decision and the insertion that follows it happen under one lock, so that no add slips past a fence.
 struct LedgerFenceTable {
   /// How far a fence has come.
   enum Fence: UInt8 {
     case none
+    /// In force, but the journal could not take it.
+    case pending
     /// In force, and on its way to the journal.
     case journaling
     /// In force, and it survives a crash.
@@ -19,7 +28,9 @@ struct LedgerFenceTable {
     var fence = Fence.none
     /// Metadata has no such ledger any more. Kept so that a late write cannot bring it back.
     var isDeleted = false
-    /// The highest entry ever added; -1 if none.
+    /// A part of the journal was lost that may have held entries of it: nothing negative may be said about it.
+    var isInLimbo = false
+    /// The highest entry ever added; -1 if none. Of a deleted ledger the time of its deletion, in ms since 1970.
     var lastEntry: Int64 = -1
     /// The highest entry in an entry log; -1 if none.
     var lastFlushed: Int64 = -1
@@ -48,12 +59,30 @@ struct LedgerFenceTable {
 
   private var ledgers: [Int64: Ledger] = [:]
   private var dirty: [Int64] = []
+  /// Of which unknown ledgers nothing negative may be said.
+  private(set) var limbo = LimboState.none
+  /// Whether `limbo` differs from the index.
+  private var isLimboDirty = false
 
   /// Number of ledgers, deleted ones not counted.
   private(set) var count = 0
 
   /// Whether anything differs from the index.
-  var hasDirty: Bool { !dirty.isEmpty }
+  var hasDirty: Bool { !dirty.isEmpty || isLimboDirty }
+
+  /// Whether it is unknown what was once stored of the ledger.
+  func isInLimbo(_ ledgerID: Int64) -> Bool {
+    if let ledger = ledgers[ledgerID] { return ledger.isInLimbo }
+    return isUnknownInLimbo(ledgerID)
+  }
+
+  private func isUnknownInLimbo(_ ledgerID: Int64) -> Bool {
+    if case .through(let last) = limbo { return ledgerID <= last }
+    return false
+  }
+
+  /// The ledgers of which a part may be lost.
+  var limboIDs: [Int64] { ledgers.filter { $0.value.isInLimbo && !$0.value.isDeleted }.map(\.key).sorted() }
 
   subscript(ledgerID: Int64) -> Ledger? { ledgers[ledgerID] }
 
@@ -65,7 +94,11 @@ struct LedgerFenceTable {
     _ ledgerID: Int64, entryID: Int64, key: LedgerMasterKey, isRecovery: Bool
   ) -> AddDecision {
     guard var ledger = ledgers[ledgerID] else {
-      ledgers[ledgerID] = Ledger(key: key, lastEntry: entryID, isDirty: true)
+      let isInLimbo = isUnknownInLimbo(ledgerID)
+      // Its fence may have been in the part of the journal that is lost.
+      if isInLimbo && !isRecovery { return .fenced }
+      ledgers[ledgerID] = Ledger(
+        key: key, fence: isInLimbo ? .durable : .none, isInLimbo: isInLimbo, lastEntry: entryID, isDirty: true)
       dirty.append(ledgerID)
       count += 1
       return .accept(isNew: true)
@@ -87,15 +120,17 @@ struct LedgerFenceTable {
 
   /// Fences a ledger, which is created if it is unknown.
   mutating func fence(_ ledgerID: Int64, key: LedgerMasterKey) -> FenceDecision {
-    var ledger = ledgers[ledgerID] ?? newLedger()
+    var ledger = ledgers[ledgerID] ?? newLedger(isInLimbo: isUnknownInLimbo(ledgerID))
     if ledger.isDeleted { return .durable }
+    // Whatever holds for unknown ledgers: this one's fence is in the journal before anybody counts on it.
+    if ledgers[ledgerID] == nil { ledger.fence = .none }
     if let known = ledger.key, known != key { return .unauthorized }
     ledger.key = key
     defer { ledgers[ledgerID] = ledger }
     switch ledger.fence {
     case .durable: return .durable
     case .journaling: return .wait
-    case .none:
+    case .none, .pending:
       ledger.fence = .journaling
       markDirty(&ledger, ledgerID)
       return .journal
@@ -108,13 +143,50 @@ struct LedgerFenceTable {
     ledgers[ledgerID]?.fence = .durable
   }
 
-  /// Fences every ledger: what was lost of the journal may have held a fence, and one too many only costs availability.
-  mutating func fenceAll() {
-    for (id, var ledger) in ledgers where ledger.fence != .durable && !ledger.isDeleted {
+  /// The journal could not take the fence of this ledger. It stays in force, and the next request journals it again.
+  mutating func fenceFailed(_ ledgerID: Int64) {
+    guard ledgers[ledgerID]?.fence == .journaling else { return }
+    ledgers[ledgerID]?.fence = .pending
+  }
+
+  /// A part of the journal was lost. Nothing negative may be said about any ledger, and all are fenced: the lost part may have
+  /// held a fence, and one too many only costs availability.
+  /// - Parameter ledgerID: the highest ledger that may have been in it.
+  mutating func enterLimbo(through ledgerID: Int64) {
+    if case .through(let last) = limbo, last > ledgerID {
+      limbo = .through(last)
+    } else {
+      limbo = .through(ledgerID)
+    }
+    isLimboDirty = true
+    for (id, var ledger) in ledgers where id <= ledgerID && !ledger.isDeleted {
       ledger.fence = .durable
+      ledger.isInLimbo = true
       markDirty(&ledger, id)
       ledgers[id] = ledger
     }
+  }
+
+  /// Takes the highest ledger that may be in limbo from the index, or learns that it is lower than was feared.
+  mutating func setLimbo(_ state: LimboState, isDirty: Bool) {
+    limbo = state
+    isLimboDirty = isLimboDirty || isDirty
+  }
+
+  /// The ledger's entries were compared with those of its other replicas, and what was missing is here again.
+  mutating func leaveLimbo(_ ledgerID: Int64) {
+    guard var ledger = ledgers[ledgerID], ledger.isInLimbo else { return }
+    ledger.isInLimbo = false
+    markDirty(&ledger, ledgerID)
+    ledgers[ledgerID] = ledger
+  }
+
+  /// As `leaveLimbo`, of every ledger, also those that are unknown here.
+  mutating func leaveLimbo() {
+    guard limbo != .none else { return }
+    for id in limboIDs { leaveLimbo(id) }
+    limbo = .none
+    isLimboDirty = true
   }
 
   /// Takes a ledger from the index.
@@ -125,7 +197,7 @@ struct LedgerFenceTable {
 
   /// Takes an entry from the journal; false if the ledger is deleted.
   mutating func replayEntry(_ ledgerID: Int64, entryID: Int64) -> Bool {
-    var ledger = ledgers[ledgerID] ?? newLedger()
+    var ledger = ledgers[ledgerID] ?? newLedger(isInLimbo: isUnknownInLimbo(ledgerID))
     guard !ledger.isDeleted else { return false }
     ledger.lastEntry = max(ledger.lastEntry, entryID)
     markDirty(&ledger, ledgerID)
@@ -135,7 +207,7 @@ struct LedgerFenceTable {
 
   /// Takes a key, and maybe a fence, from the journal.
   mutating func replayLedger(_ ledgerID: Int64, key: LedgerMasterKey, isFenced: Bool) {
-    var ledger = ledgers[ledgerID] ?? newLedger()
+    var ledger = ledgers[ledgerID] ?? newLedger(isInLimbo: isUnknownInLimbo(ledgerID))
     guard !ledger.isDeleted else { return }
     ledger.key = ledger.key ?? key
     if isFenced { ledger.fence = .durable }
@@ -151,11 +223,22 @@ struct LedgerFenceTable {
   }
 
   /// Metadata has no such ledger any more.
-  mutating func delete(_ ledgerID: Int64) {
+  /// - Parameter now: milliseconds since 1970.
+  mutating func delete(_ ledgerID: Int64, now: Int64) {
     guard var ledger = ledgers[ledgerID], !ledger.isDeleted else { return }
     ledger.isDeleted = true
+    ledger.isInLimbo = false
+    ledger.lastEntry = now
+    ledger.lastFlushed = -1
     ledgers[ledgerID] = ledger
     count -= 1
+  }
+
+  /// Forgets ledgers that were deleted before `time`: no write can be that late. Returns them.
+  mutating func forgetDeleted(before time: Int64) -> [Int64] {
+    let old = ledgers.filter { $0.value.isDeleted && $0.value.lastEntry < time }.map(\.key).sorted()
+    for id in old { ledgers[id] = nil }
+    return old
   }
 
   /// What differs from the index, which the caller writes before the journal is released. Put it back with `markDirty` if it
@@ -172,6 +255,12 @@ struct LedgerFenceTable {
     return taken
   }
 
+  /// The limbo, if it differs from the index.
+  mutating func takeDirtyLimbo() -> LimboState? {
+    defer { isLimboDirty = false }
+    return isLimboDirty ? limbo : nil
+  }
+
   /// The ledgers must be written to the index again.
   mutating func markDirty(_ ids: [Int64]) {
     for id in ids {
@@ -181,9 +270,9 @@ struct LedgerFenceTable {
     }
   }
 
-  private mutating func newLedger() -> Ledger {
+  private mutating func newLedger(isInLimbo: Bool) -> Ledger {
     count += 1
-    return Ledger()
+    return Ledger(fence: isInLimbo ? .durable : .none, isInLimbo: isInLimbo)
   }
 
   private mutating func markDirty(_ ledger: inout Ledger, _ id: Int64) {

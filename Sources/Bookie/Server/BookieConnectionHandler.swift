@@ -18,13 +18,15 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
   private var writer = BookieFrameWriter()
   private var context: ChannelHandlerContext?
   private var receivedBytes = 0
-  /// Batches that wait for room in the write cache.
-  private var waiting = 0
+  /// Reads that are not answered yet.
+  private var reads = 0
+  private let maximumReads: Int
   private var isReadPending = false
 
   init(eventLoop: any EventLoop, storage: BookieStorage, maximumFrameSize: Int, logger: Logger) {
     self.eventLoop = eventLoop
     self.logger = logger
+    maximumReads = storage.configuration.maximumReadsPerConnection
     session = BookieSession(storage: storage)
     reader = BookieFrameReader(maximumFrameLength: maximumFrameSize)
   }
@@ -47,6 +49,7 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
         let response: BookieResponse?
         do throws(BookieWireError) {
           let request = try BookieRequest(decoding: frame)
+          reads += Self.weight(request)
           response = session.receive(request, from: self, capacity: min(receivedBytes, 256 * 1024))
         } catch .unsupportedVersion(_, let answer?) {
           response = answer
@@ -65,12 +68,12 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
 
   func channelReadComplete(context: ChannelHandlerContext) {
     receivedBytes = 0
-    if !session.flush(to: self) { waiting += 1 }
+    session.flush(to: self)
     context.fireChannelReadComplete()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    _ = session.flush(to: self)
+    session.flush(to: self)
     context.fireChannelInactive()
   }
 
@@ -82,7 +85,7 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
   // MARK: Back-pressure
 
   func read(context: ChannelHandlerContext) {
-    if waiting == 0 && context.channel.isWritable {
+    if mayRead(context) {
       context.read()
     } else {
       isReadPending = true
@@ -95,9 +98,30 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
   }
 
   private func readAgain(_ context: ChannelHandlerContext) {
-    guard isReadPending, waiting == 0, context.channel.isWritable else { return }
+    guard isReadPending, mayRead(context) else { return }
     isReadPending = false
     context.read()
+  }
+
+  private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+    session.waiting == 0 && reads < maximumReads && context.channel.isWritable
+  }
+
+  /// What a read counts against the limit: a batch is as much work, and memory, as many.
+  private static func weight(_ request: BookieRequest) -> Int {
+    switch request {
+    case .read: 1
+    case .batchRead: 32
+    case .add, .auth: 0
+    }
+  }
+
+  private static func weight(_ response: BookieResponse) -> Int {
+    switch response {
+    case .read: 1
+    case .batchRead: 32
+    case .add, .auth: 0
+    }
   }
 
   // MARK: Answers
@@ -111,8 +135,12 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
     for reply in replies {
       switch reply {
       case .encoded(let frames): context.write(wrapOutboundOut(frames), promise: nil)
-      case .responses(let responses): for response in responses { write(response, context) }
-      case .resume: waiting = max(0, waiting - 1)
+      case .responses(let responses):
+        for response in responses {
+          reads = max(0, reads - Self.weight(response))
+          write(response, context)
+        }
+      case .resume: session.resume()
       }
     }
     finish(context)

@@ -32,7 +32,7 @@ final class InProcessConnection: LocalBookieConnection, ReplyTarget, @unchecked 
       if let response = session.receive(request, from: self, capacity: capacity) { responses.append(response) }
     }
     // A batch that waits stays bounded by what the storage lets wait.
-    _ = session.flush(to: self)
+    session.flush(to: self)
     if !responses.isEmpty { deliver([.responses(responses)]) }
   }
 
@@ -45,7 +45,11 @@ final class InProcessConnection: LocalBookieConnection, ReplyTarget, @unchecked 
   func deliver(_ replies: [BookieReply]) {
     eventLoop.execute {
       for reply in replies {
-        if case .responses(let responses) = reply { self.onResponses?(responses) }
+        switch reply {
+        case .responses(let responses): self.onResponses?(responses)
+        case .resume: self.session.resume()
+        case .encoded: break
+        }
       }
     }
   }

@@ -1,7 +1,7 @@
 import BookieWire
 import NIOCore
 
-/// The adds of one read of a connection, with their bytes laid out for the journal. Made without any lock.
+/// The adds of one read of a connection for one journal, with their bytes laid out for it. Made without any lock.
 struct AddBatch {
   /// One add.
   struct Add {
@@ -16,12 +16,18 @@ struct AddBatch {
 
   private(set) var adds: [Add] = []
   private(set) var segment: EntrySegment
+  /// Index of the journal.
+  let journal: Int
+  /// Whether it is of recovery: not refused while the bookie is read-only, and not behind ordinary adds in a queue.
+  let isUrgent: Bool
   /// When the first add came.
   let at: NIODeadline
 
   /// A batch that will hold about `capacity` bytes.
-  init(capacity: Int, at: NIODeadline) {
+  init(capacity: Int, journal: Int = 0, isUrgent: Bool = false, at: NIODeadline) {
     segment = EntrySegment(capacity: capacity)
+    self.journal = journal
+    self.isUrgent = isUrgent
     self.at = at
   }
 

@@ -3,65 +3,90 @@ import Logging
 import NIOCore
 
 extension BookieStorage {
-  /// Opens the directories, replays the journal, flushes what it held, and starts the threads. Blocks.
+  /// Opens the directories, replays the journals, flushes what they held, and begins. Blocks.
   static func open(
     configuration: BookieConfiguration, logger: Logger, onFailure: @escaping @Sendable (String) -> Void
   ) throws(BookieError) -> BookieStorage {
-    let mark = try CheckpointFile.read(configuration: configuration)
-    let logs = try EntryLogs(directories: configuration.ledgerDirectories, sizeLimit: configuration.entryLogSizeLimit)
-    let index = try LocationIndex(path: configuration.indexDirectory + "/index")
+    let environment = configuration.environment
+    let marks = try CheckpointFile.read(configuration: configuration)
+    let logs = try EntryLogs(directories: configuration.ledgerDirectories, environment: environment)
+    let index = try LocationIndex(path: configuration.indexDirectory + "/index", files: environment.files)
     var state = State(
       cache: WriteCache(capacity: configuration.writeCacheSize),
-      tracker: CheckpointTracker(mark: mark, maximumFailures: configuration.maximumFlushFailures))
+      tracker: CheckpointTracker(marks: marks, maximumFailures: configuration.maximumFlushFailures),
+      disks: DiskWatch(
+        thresholds: configuration.diskThresholds, journals: configuration.journalDirectories,
+        ledgers: configuration.ledgerDirectories, isAnyEnough: configuration.readOnlyModeOnAnyDiskFull),
+      waiting: WaitingAdds(
+        limit: configuration.maximumWaitingBytes, patience: TimeAmount(configuration.maximumThrottleTime)),
+      urgentWaiting: WaitingAdds(
+        limit: configuration.maximumWaitingBytes / 4, patience: TimeAmount(configuration.maximumThrottleTime)))
     try index.forEachLedger { state.table.load($0, $1) }
-    state.isInLimbo = try index.isInLimbo()
+    state.table.setLimbo(try index.limbo(), isDirty: false)
 
-    let sparePath = configuration.journalDirectory + "/" + Journal.spareName
-    let replay = JournalReplay(directory: configuration.journalDirectory, mark: mark, logger: logger)
-    // The journal's place is known only after the replay, which already needs the flusher.
-    let journalAfter = { (last: UInt64, spare: String?) in
-      Journal(
-        configuration: configuration, after: JournalMark(sequence: last), spare: spare, logger: logger,
-        onFailure: onFailure)
+    let storage = BookieStorage(
+      configuration: configuration, state: state, index: index, logs: logs, usage: LogUsage(try index.usage()),
+      marks: marks, logger: logger, onFailure: onFailure)
+    do throws(BookieError) {
+      storage.checkDisks()
+      let flusher = Flusher(storage: storage)
+      var replayed = marks
+      for position in storage.journals.indices { try storage.replay(position, &replayed, flusher) }
+      try storage.start(flusher: flusher)
+    } catch {
+      index.close()
+      throw error
     }
-    let usage = try index.usage()
-    let staging = BookieStorage(
-      configuration: configuration, state: state, index: index, logs: logs, journal: journalAfter(mark.sequence, nil),
-      logger: logger)
-    let stagingFlusher = Flusher(storage: staging, usage: usage, onFailure: onFailure)
+    return storage
+  }
+
+  /// Replays one journal, and begins it anew behind what it held.
+  private func replay(_ position: Int, _ marks: inout [JournalMark], _ flusher: Flusher) throws(BookieError) {
+    let directory = configuration.journalDirectories[position]
+    let files = environment.files
+    let replay = JournalReplay(directory: directory, mark: marks[position], files: files, logger: logger)
+    let before = marks
+    func flush(through sequence: UInt64) throws(BookieError) {
+      var reached = before
+      if sequence > reached[position].sequence { reached[position] = JournalMark(sequence: sequence) }
+      guard flusher.flush(synced: reached) == nil else {
+        throw .configuration("What the journal holds cannot be flushed; see the log, free the disk and start again.")
+      }
+    }
     let outcome = try replay.run { bytes, payload, sequence throws(BookieError) in
-      staging.replay(bytes, payload)
-      guard staging.state.withLockedValue({ $0.cache.isActiveFull }) else { return }
-      try staging.flushReplayed(stagingFlusher, through: sequence)
+      self.replay(bytes, payload)
+      guard state.withLockedValue({ $0.cache.isActiveFull }) else { return }
+      try flush(through: sequence)
     }
     if outcome.isDamaged {
-      staging.state.withLockedValue { state in
-        state.isInLimbo = true
-        state.table.fenceAll()
-      }
+      state.withLockedValue { $0.table.enterLimbo(through: Int64.max) }
     }
-    try staging.flushReplayed(stagingFlusher, through: outcome.lastSequence)
+    try flush(through: outcome.lastSequence)
     if outcome.records > 0 {
-      logger.info("Journal replayed.", metadata: ["records": "\(outcome.records)", "damaged": "\(outcome.isDamaged)"])
+      logger.info(
+        "Journal replayed.",
+        metadata: [
+          "directory": "\(directory)", "records": "\(outcome.records)", "damaged": "\(outcome.isDamaged)",
+        ])
     }
+    marks[position] = JournalMark(sequence: outcome.lastSequence)
 
     // Everything is flushed and the mark is behind every record: the old files have no more use but one as a spare.
-    var spare = Directory.exists(sparePath) ? sparePath : nil
-    for path in outcome.files {
-      if spare == nil {
-        try Directory.rename(path, to: sparePath)
-        spare = sparePath
-      } else {
-        try Directory.remove(path)
-      }
+    let sparePath = directory + "/" + Journal.spareName
+    var spare = files.exists(sparePath) ? sparePath : nil
+    if spare == nil, let last = outcome.files.last {
+      try files.rename(last, to: sparePath)
+      // Durable before the others go: a journal of which nothing is left would be taken for a lost one.
+      try files.syncDirectory(directory)
+      spare = sparePath
     }
-    try Directory.sync(configuration.journalDirectory)
-    let storage = BookieStorage(
-      configuration: configuration, state: staging.state.withLockedValue { $0 }, index: index, logs: logs,
-      journal: journalAfter(outcome.lastSequence, spare), logger: logger)
-    let flusher = Flusher(storage: storage, usage: stagingFlusher.currentUsage, onFailure: onFailure)
-    try storage.start(flusher: flusher)
-    return storage
+    for path in outcome.files where files.exists(path) { try files.remove(path) }
+    try files.syncDirectory(directory)
+    let found = spare
+    journals[position].state.withLockedValue { state in
+      state.mark = JournalMark(sequence: outcome.lastSequence)
+      state.spare = found
+    }
   }
 
   /// Puts the items of one record back into memory.
@@ -71,7 +96,7 @@ extension BookieStorage {
     var entries: [(ledgerID: Int64, entryID: Int64, location: EntrySegment.Location)] = []
     state.withLockedValue { state in
       while let (kind, range) = items.next() {
-        var item = ByteBuffer(bytes: bytes[range])
+        var item = ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: bytes[range]))
         switch kind {
         case .entry:
           guard
@@ -91,9 +116,11 @@ extension BookieStorage {
     }
   }
 
-  private func flushReplayed(_ flusher: Flusher, through sequence: UInt64) throws(BookieError) {
-    guard flusher.flush(synced: JournalMark(sequence: sequence)) == nil else {
-      throw .configuration("What the journal holds cannot be flushed; see the log, free the disk and start again.")
-    }
+  /// How far the limbo goes, if it was entered at this start and nobody knows yet which ledgers there were.
+  var hasUnboundedLimbo: Bool { state.withLockedValue { $0.table.limbo == .through(Int64.max) } }
+
+  /// No ledger above `ledgerID` existed when the journal was damaged.
+  func boundLimbo(through ledgerID: Int64) {
+    state.withLockedValue { $0.table.setLimbo(.through(ledgerID), isDirty: true) }
   }
 }

@@ -93,22 +93,30 @@ extension BookieStorage {
         switch lookUp(ledgerID, entryID) {
         case .found(let entry): return .success(entry)
         case .missing(let code): return .failure(Refusal(code: code))
-        case .onDisk: return .failure(Refusal(code: negative(.noEntry)))
+        case .onDisk: return .failure(Refusal(code: negative(.noEntry, ledgerID)))
         }
       } catch {
         logger.error("An entry cannot be read; its ledger is answered as unknown.", metadata: ["error": "\(error)"])
         state.withLockedValue { $0.statistics.damagedReads += 1 }
+        if !environmentFailed(error) { damage.add(ledgerID, [entryID]) }
         return .failure(Refusal(code: .ioError))
       }
     }
   }
 
+  /// Whether the reason is one that may pass, and not the entry's own damage.
+  private func environmentFailed(_ error: any Error) -> Bool {
+    guard let error = error as? BookieError, case .damaged = error else { return true }
+    return false
+  }
+
   private func lookUp(_ ledgerID: Int64, _ entryID: Int64) -> Lookup {
     guard ledgerID >= 0, entryID >= ReadRequest.lastEntry else { return .missing(.badRequest) }
     let lookup = state.withLockedValue { state -> Lookup in
-      let isInLimbo = state.isInLimbo
+      let isInLimbo = state.table.isInLimbo(ledgerID)
       let negative: (BookieReturnCode) -> Lookup = { .missing(isInLimbo ? .unknownLedgerState : $0) }
-      guard let ledger = state.table[ledgerID], !ledger.isDeleted else { return negative(.noLedger) }
+      guard let ledger = state.table[ledgerID] else { return negative(.noLedger) }
+      guard !ledger.isDeleted else { return .missing(.noLedger) }
       let wanted = entryID == ReadRequest.lastEntry ? ledger.lastEntry : entryID
       guard wanted >= 0 else { return negative(.noEntry) }
       if let entry = state.cache.entry(ledgerID: ledgerID, entryID: wanted) {
@@ -123,8 +131,8 @@ extension BookieStorage {
     return .found(entry)
   }
 
-  private func negative(_ code: BookieReturnCode) -> BookieReturnCode {
-    state.withLockedValue { $0.isInLimbo } ? .unknownLedgerState : code
+  private func negative(_ code: BookieReturnCode, _ ledgerID: Int64) -> BookieReturnCode {
+    state.withLockedValue { $0.table.isInLimbo(ledgerID) } ? .unknownLedgerState : code
   }
 
   /// Reads an entry and those behind it from its entry log. Nil if the index knows no such entry.
@@ -141,6 +149,17 @@ extension BookieStorage {
     }
     let reader = try logs.reader(run.logID)
     let items = run.items[first..<end]
+    let start = environment.now()
+    defer {
+      let spent = (environment.now() - start).nanoseconds
+      let count = Int64(items.count)
+      let bytes = Int64(bytes)
+      state.withLockedValue { state in
+        state.statistics.readAheadLatency.record(nanoseconds: spent)
+        state.statistics.readAheadEntries += count
+        state.statistics.readAheadBytes += bytes
+      }
+    }
     do {
       let entries = try reader.entries(items, ledgerID: ledgerID, at: offset)
       readCache.insert(ledgerID: ledgerID, entryIDs: items.map(\.entryID), entries: entries)

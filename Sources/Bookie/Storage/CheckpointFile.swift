@@ -1,25 +1,35 @@
-/// The mark from which replay begins, on disk: replaced atomically.
+/// The marks from which replay begins, on disk: one for each journal, one behind the other, replaced atomically.
 enum CheckpointFile {
   private static let name = "lastMark"
 
-  static func write(_ mark: JournalMark, configuration: BookieConfiguration) throws(BookieError) {
-    try Directory.replace(configuration.indexDirectory, name, with: mark.encoded())
+  static func write(_ marks: [JournalMark], configuration: BookieConfiguration) throws(BookieError) {
+    try configuration.environment.files.replace(
+      configuration.indexDirectory, name, with: marks.flatMap { $0.encoded() })
   }
 
-  static func read(configuration: BookieConfiguration) throws(BookieError) -> JournalMark {
+  static func read(configuration: BookieConfiguration) throws(BookieError) -> [JournalMark] {
     let path = configuration.indexDirectory + "/" + name
-    guard let bytes = try Directory.read(path) else {
+    guard let bytes = try configuration.environment.files.read(path) else {
       throw .damaged(
         path: path, "it is missing, so that nobody knows where replay must begin; restore it from a backup")
     }
-    guard let mark = JournalMark(encoded: bytes) else {
+    let pieces = stride(from: 0, to: bytes.count, by: JournalMark.byteCount).map {
+      JournalMark(encoded: Array(bytes[$0..<min($0 + JournalMark.byteCount, bytes.count)]))
+    }
+    let marks = pieces.compactMap { $0 }
+    guard marks.count == pieces.count, !marks.isEmpty else {
       throw .damaged(path: path, "its checksum does not fit; restore it from a backup")
     }
-    return mark
+    guard marks.count == configuration.journalDirectories.count else {
+      throw .configuration(
+        "\(path) has the marks of \(marks.count) journals, and \(configuration.journalDirectories.count) are configured: "
+          + "name the journal directories that the bookie was made with.")
+    }
+    return marks
   }
 }
 
 extension BookieConfiguration {
-  /// Where the index and the mark are.
+  /// Where the index and the marks are.
   var indexDirectory: String { ledgerDirectories.first ?? journalDirectory }
 }

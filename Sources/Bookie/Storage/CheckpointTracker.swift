@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Where replay would begin. The mark moves only to a point before which everything is flushed, and never back; a failed flush
-/// pins it.
+/// Where replay would begin in each journal. The marks move only to points before which everything is flushed, each by
+/// itself, and never back; a failed flush pins them.
 struct CheckpointTracker {
   /// What to do about a failed flush.
   enum Failure: Equatable {
@@ -9,53 +9,66 @@ struct CheckpointTracker {
     case stop
   }
 
-  /// The mark on disk.
-  private(set) var mark: JournalMark
-  private var target: JournalMark?
+  /// The marks on disk, one for each journal.
+  private(set) var marks: [JournalMark]
+  private var target: [JournalMark]?
   private var isFlushed = false
   private var failures = 0
   private let maximumFailures: Int
 
-  init(mark: JournalMark, maximumFailures: Int) {
-    self.mark = mark
+  init(marks: [JournalMark], maximumFailures: Int) {
+    self.marks = marks
     self.maximumFailures = maximumFailures
   }
 
-  var isUnderWay: Bool { target != nil }
+  /// Whether the last flush failed.
+  var isFailing: Bool { failures > 0 }
 
-  /// A flush begins. `synced` is the journal's mark at the moment when the halves were swapped: whatever is before it is in the
-  /// half being flushed or was flushed earlier. A flush that is repeated keeps its first target.
-  mutating func begin(synced: JournalMark) {
+  /// Whether a journal has gone on since the marks on disk.
+  func isBehind(_ synced: [JournalMark]) -> Bool {
+    zip(marks, synced).contains { $0.sequence < $1.sequence }
+  }
+
+  /// A flush begins. `synced` are the journals' marks at the moment when the halves were swapped: whatever is before them is
+  /// in the half being flushed or was flushed earlier. A flush that is repeated keeps its first target.
+  mutating func begin(synced: [JournalMark]) {
     guard target == nil else { return }
     target = synced
     isFlushed = false
   }
 
-  /// The half, its locations and the changed ledgers are durable. Returns the mark to write; nil if it does not move.
-  mutating func flushed() -> JournalMark? {
+  /// The half, its locations and the changed ledgers are durable. Returns the marks to write; nil if none moves.
+  mutating func flushed() -> [JournalMark]? {
     failures = 0
     guard let target else { return nil }
-    guard target.sequence > mark.sequence else {
+    guard isBehind(target) else {
       self.target = nil
       return nil
     }
     isFlushed = true
-    return target
+    return Self.later(marks, target)
   }
 
-  /// The mark that `flushed` returned is on disk. Returns it: the journal before it may go.
-  mutating func persisted() -> JournalMark? {
+  /// The marks that `flushed` returned are on disk. Returns them: the journals before them may go.
+  mutating func persisted() -> [JournalMark]? {
     guard isFlushed, let target else { return nil }
-    mark = target
+    marks = Self.later(marks, target)
     self.target = nil
     isFlushed = false
-    return mark
+    return marks
   }
 
-  /// The flush, or writing the mark, failed.
-  mutating func failed(now: NIODeadline) -> Failure {
+  /// The flush, or writing the marks, failed.
+  /// - Parameter isOutOfSpace: because the disk is full: no reason to stop, since the data is in the journal and in memory,
+  ///   and space may come back.
+  mutating func failed(now: NIODeadline, isOutOfSpace: Bool = false) -> Failure {
     failures += 1
     isFlushed = false
-    return failures >= maximumFailures ? .stop : .retry(at: now + .milliseconds(Int64(min(failures, 10)) * 200))
+    if !isOutOfSpace && failures >= maximumFailures { return .stop }
+    return .retry(at: now + .milliseconds(Int64(min(failures, 10)) * 200))
+  }
+
+  private static func later(_ first: [JournalMark], _ second: [JournalMark]) -> [JournalMark] {
+    zip(first, second).map { $0.sequence < $1.sequence ? $1 : $0 }
   }
 }

@@ -18,11 +18,13 @@ struct JournalReplay {
 
   private let directory: String
   private let mark: JournalMark
+  private let files: any StorageFiles
   private let logger: Logger
 
-  init(directory: String, mark: JournalMark, logger: Logger) {
+  init(directory: String, mark: JournalMark, files: any StorageFiles = PosixFiles(), logger: Logger) {
     self.directory = directory
     self.mark = mark
+    self.files = files
     self.logger = logger
   }
 
@@ -31,7 +33,7 @@ struct JournalReplay {
     _ visit: (UnsafeRawBufferPointer, Range<Int>, _ sequence: UInt64) throws(BookieError) -> Void
   ) throws(BookieError) -> Outcome {
     var outcome = Outcome(lastSequence: mark.sequence)
-    let names = try Directory.files(directory).filter { JournalFormat.firstSequence(fileName: $0) != nil }
+    let names = try files.list(directory).filter { JournalFormat.firstSequence(fileName: $0) != nil }
     outcome.files = names.map { directory + "/" + $0 }
     let firsts = names.compactMap { JournalFormat.firstSequence(fileName: $0) }
     var expected = mark.sequence + 1
@@ -43,7 +45,7 @@ struct JournalReplay {
       try scan(outcome.files[position], first: first, isLast: isLast, &expected, &outcome, visit)
     }
     // A start that was killed after it had released the old files, and before it made the next, leaves a spare.
-    let hasSpare = Directory.exists(directory + "/" + Journal.spareName)
+    let hasSpare = files.exists(directory + "/" + Journal.spareName)
     if firsts.isEmpty && mark.sequence > 0 && !hasSpare { report(&outcome, directory, "the journal files are gone") }
     outcome.lastSequence = max(outcome.lastSequence, expected - 1)
     return outcome
@@ -53,7 +55,7 @@ struct JournalReplay {
     _ path: String, first: UInt64, isLast: Bool, _ expected: inout UInt64, _ outcome: inout Outcome,
     _ visit: (UnsafeRawBufferPointer, Range<Int>, UInt64) throws(BookieError) -> Void
   ) throws(BookieError) {
-    let file = try PosixFile(path: path, mode: .read)
+    let file = try files.open(path, .read)
     let memory = AlignedBuffer(capacity: max(try file.size(), JournalFormat.alignment))
     memory.zero(0..<JournalFormat.headerSize)
     let size = try file.read(into: memory.bytes, at: 0)
@@ -94,7 +96,7 @@ struct JournalReplay {
   private func report(_ outcome: inout Outcome, _ path: String, _ what: String) {
     outcome.isDamaged = true
     logger.critical(
-      "The journal is damaged: negative answers are given as unknown from now on, and every ledger is fenced.",
+      "The journal is damaged: negative answers about every ledger are given as unknown until it is repaired, and all are fenced.",
       metadata: ["path": "\(path)", "damage": "\(what)"])
   }
 }

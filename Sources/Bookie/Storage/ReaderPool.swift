@@ -1,45 +1,71 @@
 import BookieWire
+import NIOCore
 
-/// The threads that read from disk. Fencing and recovery reads have one of their own and never wait behind ordinary ones.
+/// The threads that read from disk. Fencing and recovery reads have one of their own, and a limit of their own: they never
+/// wait behind ordinary ones.
 final class ReaderPool: Sendable {
-  private struct Task {
+  struct Task {
     var request: BookieRequest
     var target: any ReplyTarget
+    var at: NIODeadline
   }
 
-  private let ordinary = Mailbox<Task>()
-  private let urgent = Mailbox<Task>()
-  private let limit: Int
-  private let threads: [WorkerThread]
+  /// Takes one read a turn; turns may overlap.
+  private final class Reader: StorageWorker {
+    let mailbox = Mailbox<Task>()
+    private let storage: BookieStorage
 
-  init(storage: BookieStorage) {
-    limit = storage.configuration.maximumPendingReads
-    let queues = [urgent] + Array(repeating: ordinary, count: max(1, storage.configuration.readThreads))
-    threads = queues.map { queue in
-      WorkerThread(name: "bookie-read") { [weak storage] in
-        while let tasks = queue.take(limit: 1) {
-          for task in tasks {
-            guard let response = storage?.answer(task.request, mayBlock: true) else { continue }
-            task.target.deliver([.responses([response])])
-          }
-        }
+    init(_ storage: BookieStorage) { self.storage = storage }
+
+    func turn() -> WorkerTurn {
+      guard let tasks = mailbox.take(limit: 1) else { return .ended }
+      guard let task = tasks.first else { return .wait(until: nil) }
+      let start = storage.environment.now()
+      guard let response = storage.answer(task.request, mayBlock: true) else { return .again }
+      let end = storage.environment.now()
+      storage.state.withLockedValue { state in
+        state.statistics.readQueueLatency.record(nanoseconds: (start - task.at).nanoseconds)
+        state.statistics.readLatency.record(nanoseconds: (end - task.at).nanoseconds)
       }
+      task.target.deliver([.responses([response])])
+      return .again
     }
   }
 
-  var queueLength: Int { ordinary.count + urgent.count }
+  private let ordinary: Reader
+  private let urgent: Reader
+  private let limit: Int
+  private let threads: Int
+  private let now: @Sendable () -> NIODeadline
+
+  init(storage: BookieStorage) {
+    ordinary = Reader(storage)
+    urgent = Reader(storage)
+    limit = storage.configuration.maximumPendingReads
+    threads = max(1, storage.configuration.readThreads)
+    now = storage.environment.now
+  }
+
+  func start(_ workers: StorageWorkers) {
+    workers.start("bookie-urgent", urgent)
+    // Somebody who catches up must not take processors from those who publish.
+    workers.start("bookie-read", ordinary, isBackground: true, count: threads)
+  }
+
+  var queueLength: Int { ordinary.mailbox.count + urgent.mailbox.count }
 
   /// Queues a read; false if too many wait.
   func submit(_ request: BookieRequest, _ target: any ReplyTarget, isUrgent: Bool) -> Bool {
-    let queue = isUrgent ? urgent : ordinary
+    let queue = isUrgent ? urgent.mailbox : ordinary.mailbox
     guard queue.count < limit else { return false }
-    return queue.push(Task(request: request, target: target))
+    return queue.push(Task(request: request, target: target, at: now()))
   }
 
   /// Answers what is queued and ends the threads. Blocks.
-  func close() {
-    ordinary.close()
-    urgent.close()
-    threads.forEach { $0.join() }
+  func close(_ workers: StorageWorkers) {
+    ordinary.mailbox.close()
+    urgent.mailbox.close()
+    workers.join("bookie-urgent")
+    workers.join("bookie-read")
   }
 }

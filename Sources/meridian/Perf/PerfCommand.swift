@@ -14,6 +14,9 @@ struct PerfCommand: AsyncParsableCommand {
         meridian perf produce demo/perf/t --producers 8 --size 100 --no-batching
         meridian perf consume demo/perf/t --from earliest
         meridian perf replicate demo/orders/perf --from us --to eu --rate 1000
+        meridian perf journal --directory /data/journal --size 128K
       """,
-    subcommands: [PerfProduceCommand.self, PerfConsumeCommand.self, PerfReplicateCommand.self])
+    subcommands: [
+      PerfProduceCommand.self, PerfConsumeCommand.self, PerfReplicateCommand.self, PerfJournalCommand.self,
+    ])
 }

@@ -1,0 +1,271 @@
+import Logging
+import NIOCore
+
+/// Copies what is alive out of entry logs that are mostly garbage, and has them removed. Everything but the mailbox belongs to
+/// its thread.
+///
+/// A log is read by the index, run after run, and every record is verified. The copies are synced and read back before the
+/// flusher puts them into the index, and the log is removed only when no location names it any more. A log with a record that
+/// cannot be read is left alone: that record is reported, and what was copied stays copied.
+final class Compactor: StorageWorker, @unchecked Sendable {
+  enum Command {
+    case trigger(CompactionKind, @Sendable () -> Void)
+    case suspend(CompactionKind, Bool)
+    case moved(Bool)
+    case swept
+    case close
+  }
+
+  /// The log that is being emptied.
+  private struct Source {
+    var log: UInt32
+    var size: Int64
+    var ledgers: ArraySlice<Int64>
+    /// The entry from which on the first ledger is still to be looked through.
+    var next: Int64 = 0
+    var moves: CompactionMoves
+    var bytes = 0
+    var isDamaged = false
+
+    init(log: UInt32, size: Int64, ledgers: [Int64]) {
+      self.log = log
+      self.size = size
+      self.ledgers = ledgers[...]
+      moves = CompactionMoves(source: log)
+    }
+  }
+
+  private struct Job {
+    var kind: CompactionKind
+    var logs: ArraySlice<UInt32>
+    var source: Source?
+  }
+
+  /// Bytes copied before the index is changed.
+  private static let batchBytes = 32 * 1024 * 1024
+
+  let mailbox = Mailbox<Command>()
+  private let storage: BookieStorage
+  private let appender: EntryLogAppender
+  private var schedule: CompactionSchedule
+  private var pacer: Pacer
+  private var job: Job?
+  private var isWaiting = false
+  private var callbacks: [CompactionKind: [@Sendable () -> Void]] = [:]
+  private var quarantine: Set<UInt32> = []
+
+  init(storage: BookieStorage) {
+    self.storage = storage
+    let configuration = storage.configuration
+    appender = EntryLogAppender(logs: storage.logs, sizeLimit: configuration.entryLogSizeLimit)
+    schedule = CompactionSchedule(
+      minor: CompactionSchedule.Settings(
+        threshold: configuration.minorCompactionThreshold, interval: TimeAmount(configuration.minorCompactionInterval)),
+      major: CompactionSchedule.Settings(
+        threshold: configuration.majorCompactionThreshold, interval: TimeAmount(configuration.majorCompactionInterval)),
+      isForced: configuration.forceCompactionWhenFull, now: storage.environment.now())
+    pacer = Pacer(bytesPerSecond: configuration.compactionRateByBytes)
+  }
+
+  func turn() -> WorkerTurn {
+    guard let commands = mailbox.take() else { return end() }
+    for command in commands {
+      switch command {
+      case .trigger(let kind, let done):
+        schedule.trigger(kind)
+        quarantine = []
+        callbacks[kind, default: []].append(done)
+      case .suspend(let kind, let isSuspended):
+        schedule.suspend(kind, isSuspended)
+        storage.state.withLockedValue { [suspended = schedule.suspended] in $0.suspendedCompactions = suspended }
+      case .moved(let isDone): moved(isDone)
+      case .swept: swept()
+      case .close: return end()
+      }
+    }
+    if !commands.isEmpty { return .again }
+    if isWaiting { return .wait(until: nil) }
+    let now = storage.environment.now()
+    if let pause = pacer.pause(now: now) { return .wait(until: pause) }
+    if job != nil {
+      advance()
+      return .again
+    }
+    switch schedule.next(now: now, level: storage.state.withLockedValue { $0.disks.highestLedgerLevel }) {
+    case .run(let kind):
+      begin(kind)
+      return .again
+    case .wait(let until):
+      // The disks, which have a say in it, tell nobody when they change.
+      return .wait(until: until.map { max($0, now + .milliseconds(10)) } ?? now + .seconds(60))
+    }
+  }
+
+  private func end() -> WorkerTurn {
+    // A copy that the index does not name is garbage, which the next start finds.
+    if isWaiting || job != nil { appender.abandon() } else { try? appender.finish() }
+    callbacks.values.joined().forEach { $0() }
+    callbacks = [:]
+    return .ended
+  }
+
+  private func begin(_ kind: CompactionKind) {
+    let live = storage.usage.liveBytes
+    var logs: [UInt32: (live: Int64, size: Int64)] = [:]
+    for log in storage.logs.completeIDs where !quarantine.contains(log) {
+      if let bytes = live[log] { logs[log] = (bytes, Int64(storage.logs.size(log))) }
+    }
+    let candidates = CompactionSchedule.candidates(logs, threshold: schedule.threshold(kind))
+    job = Job(kind: kind, logs: candidates[...])
+    storage.state.withLockedValue { $0.compaction = kind }
+    if !candidates.isEmpty {
+      storage.logger.info("Compaction begins.", metadata: ["kind": "\(kind)", "logs": "\(candidates.count)"])
+    }
+  }
+
+  /// One step of the job: a run, a change of the index, the next log, or the end.
+  private func advance() {
+    guard var job else { return }
+    guard var source = job.source else {
+      guard let log = job.logs.popFirst() else { return finish(job.kind) }
+      if let ledgers = storage.usage[log] {
+        job.source = Source(log: log, size: Int64(storage.logs.size(log)), ledgers: ledgers.keys.sorted())
+      }
+      self.job = job
+      return
+    }
+    do throws(BookieError) {
+      if source.bytes < Self.batchBytes, let ledgerID = source.ledgers.first {
+        if let run = try nextRun(ledgerID, source) {
+          try copy(run, ledgerID, &source)
+        } else {
+          source.ledgers.removeFirst()
+          source.next = 0
+        }
+        job.source = source
+        self.job = job
+      } else if !source.moves.isEmpty {
+        try commit(source.moves)
+      } else {
+        isWaiting = true
+        let mailbox = mailbox
+        storage.flusher?.submit(.sweep(compacted: source.log) { mailbox.push(.swept) })
+      }
+    } catch {
+      giveUp(source.log, error)
+    }
+  }
+
+  private func nextRun(_ ledgerID: Int64, _ source: Source) throws(BookieError) -> LocationRun? {
+    let isThere = storage.state.withLockedValue { $0.table[ledgerID].map { !$0.isDeleted } ?? false }
+    guard isThere else { return nil }
+    var found: LocationRun?
+    try storage.index.forEachRun(ledgerID: ledgerID, from: source.next) { run throws(BookieError) in
+      guard run.logID == source.log else { return true }
+      found = run
+      return false
+    }
+    return found
+  }
+
+  /// Copies one run; what of it cannot be read stays where it is.
+  private func copy(_ run: LocationRun, _ ledgerID: Int64, _ source: inout Source) throws(BookieError) {
+    let reading = RunReading(run, ledgerID: ledgerID, storage: storage)
+    var to = reading.damaged
+    if !reading.damaged.isEmpty {
+      source.isDamaged = true
+      storage.report(ledgerID, reading.damaged.flatMap { $0.items.map(\.entryID) }, log: run.logID)
+    }
+    for piece in reading.whole {
+      var current: LocationRun?
+      for (item, entry) in zip(piece.run.items, piece.entries) {
+        let writer = try appender.writer()
+        if let open = current, open.logID != writer.logID {
+          to.append(open)
+          current = nil
+        }
+        var copy = current ?? LocationRun(logID: writer.logID, offset: writer.offset)
+        try writer.append(entry, ledgerID: ledgerID)
+        copy.append(item)
+        current = copy
+      }
+      if let current { to.append(current) }
+    }
+    if !reading.whole.isEmpty {
+      source.moves.moves.append(CompactionMoves.Move(ledgerID: ledgerID, from: run, to: to))
+    }
+    source.bytes += run.byteCount
+    source.next = run.last + 1
+    pacer.spent(run.byteCount, now: storage.environment.now())
+  }
+
+  /// Makes the copies durable, reads them back, and hands them to the flusher.
+  private func commit(_ moves: CompactionMoves) throws(BookieError) {
+    try appender.sync()
+    for move in moves.moves {
+      for run in move.to where run.logID != moves.source {
+        _ = try storage.logs.reader(run.logID).entries(run.items[...], ledgerID: move.ledgerID, at: run.offset)
+      }
+    }
+    isWaiting = true
+    let mailbox = mailbox
+    storage.flusher?.submit(.move(moves) { mailbox.push(.moved($0)) })
+  }
+
+  private func moved(_ isDone: Bool) {
+    isWaiting = false
+    guard let source = job?.source else { return }
+    guard isDone else {
+      // Whether the index took the change is not known for certain: nothing that it may name is taken back.
+      appender.abandon()
+      job?.source = nil
+      quarantine.insert(source.log)
+      return
+    }
+    appender.commit()
+    let bytes = Int64(source.bytes)
+    storage.state.withLockedValue { $0.statistics.compactedBytes += bytes }
+    job?.source?.moves = CompactionMoves(source: source.log)
+    job?.source?.bytes = 0
+  }
+
+  private func swept() {
+    isWaiting = false
+    guard let source = job?.source else { return }
+    job?.source = nil
+    let isGone = storage.logs.path(source.log) == nil
+    if !isGone { quarantine.insert(source.log) }
+    let count = quarantine.count
+    storage.state.withLockedValue { state in
+      if isGone { state.statistics.reclaimedCompactionBytes += source.size }
+      state.statistics.quarantinedEntryLogs = count
+    }
+    if source.isDamaged {
+      storage.logger.error(
+        "An entry log holds records that cannot be read; it is kept until they are repaired.",
+        metadata: ["log": "\(source.log)"])
+    }
+  }
+
+  private func giveUp(_ log: UInt32, _ error: BookieError) {
+    storage.logger.error(
+      "An entry log cannot be compacted; it is kept, and tried again later.",
+      metadata: ["log": "\(log)", "error": "\(error)"])
+    appender.rollBack(isWhole: error.isOutOfSpace)
+    quarantine.insert(log)
+    job?.source = nil
+  }
+
+  private func finish(_ kind: CompactionKind) {
+    job = nil
+    schedule.finished(kind, now: storage.environment.now())
+    let count = quarantine.count
+    storage.state.withLockedValue { state in
+      state.compaction = nil
+      state.statistics.quarantinedEntryLogs = count
+      if kind == .major { state.statistics.majorCompactions += 1 } else { state.statistics.minorCompactions += 1 }
+    }
+    let kinds = kind == .major ? CompactionKind.allCases : [kind]
+    for kind in kinds { callbacks.removeValue(forKey: kind)?.forEach { $0() } }
+  }
+}

@@ -1,0 +1,54 @@
+import NIOConcurrencyHelpers
+
+/// Bytes of each ledger that are alive in each entry log, as the index has them. Changed by the flusher's thread only.
+final class LogUsage: Sendable {
+  private let logs: NIOLockedValueBox<[UInt32: [Int64: Int64]]>
+
+  init(_ logs: [UInt32: [Int64: Int64]]) {
+    self.logs = NIOLockedValueBox(logs)
+  }
+
+  /// The ledgers in a log; nil if the index does not know the log.
+  subscript(logID: UInt32) -> [Int64: Int64]? { logs.withLockedValue { $0[logID] } }
+
+  /// Bytes alive in each log.
+  var liveBytes: [UInt32: Int64] {
+    logs.withLockedValue { $0.mapValues { $0.values.reduce(0, +) } }
+  }
+
+  var isEmpty: Bool { logs.withLockedValue { $0.isEmpty } }
+
+  /// What a log holds from now on; nil if it is gone.
+  func set(_ logID: UInt32, _ ledgers: [Int64: Int64]?) {
+    logs.withLockedValue { $0[logID] = ledgers }
+  }
+
+  /// What logs hold after `added` came and `garbage` was written over. Changes nothing yet.
+  func changed(added: [UInt32: [Int64: Int64]], garbage: [UInt32: [Int64: Int64]]) -> [UInt32: [Int64: Int64]] {
+    logs.withLockedValue { logs in
+      var changed: [UInt32: [Int64: Int64]] = [:]
+      for (log, ledgers) in added {
+        changed[log, default: logs[log] ?? [:]].merge(ledgers, uniquingKeysWith: +)
+      }
+      for (log, ledgers) in garbage {
+        for (ledger, bytes) in ledgers {
+          let rest = (changed[log] ?? logs[log])?[ledger, default: 0] ?? 0
+          changed[log, default: logs[log] ?? [:]][ledger] = rest > bytes ? rest - bytes : nil
+        }
+      }
+      return changed
+    }
+  }
+
+  /// What logs hold without some ledgers. Changes nothing yet.
+  func without(_ ledgers: Set<Int64>) -> [UInt32: [Int64: Int64]] {
+    logs.withLockedValue { logs in
+      var changed: [UInt32: [Int64: Int64]] = [:]
+      for (log, all) in logs {
+        let rest = all.filter { !ledgers.contains($0.key) }
+        if rest.count != all.count { changed[log] = rest }
+      }
+      return changed
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import BookieWire
+import NIOCore
+
+extension BookieStorage {
+  /// Accepts a batch; the receipts follow after its sync.
+  ///
+  /// - Returns: false if the batch has to wait for room in the write cache. The connection should read no more until it is
+  ///   told to resume.
+  func add(_ batch: AddBatch, from target: any ReplyTarget) -> Bool {
+    var batch = batch
+    var refused: BookieReply?
+    let (accepted, mustFlush) = state.withLockedValue { state -> (Bool, Bool) in
+      guard !state.isClosed else { return (true, false) }
+      let isBehind = batch.isUrgent ? !state.urgentWaiting.isEmpty : !state.waiting.isEmpty
+      if isBehind || state.cache.isFull(isUrgent: batch.isUrgent) {
+        let isWaiting =
+          batch.isUrgent
+          ? state.urgentWaiting.append(batch, target, now: environment.now())
+          : state.waiting.append(batch, target, now: environment.now())
+        guard isWaiting else {
+          state.statistics.rejectedAdds += Int64(batch.adds.count)
+          refused = batch.refusal(.tooManyRequests)
+          return (true, true)
+        }
+        state.statistics.throttledAdds += 1
+        return (batch.isUrgent, true)
+      }
+      refused = accept(&batch, target, &state)
+      return (true, state.cache.isActiveFull && beginFlush(&state))
+    }
+    if let refused { target.deliver([refused]) }
+    if mustFlush { flusher?.submit(.wake) }
+    return accepted
+  }
+
+  /// Checks each add against the table, inserts what passes and hands it to the journal. Returns the refusals.
+  private func accept(_ batch: inout AddBatch, _ target: any ReplyTarget, _ state: inout State) -> BookieReply? {
+    let mode = state.disks.mode
+    if mode == .noWrites || (mode == .readOnly && !batch.isUrgent) {
+      state.statistics.rejectedAdds += Int64(batch.adds.count)
+      return batch.refusal(.readOnly)
+    }
+    let isEncoded = target.wantsEncodedReceipts
+    var receipts = AddReceipts(isEncoded: isEncoded, capacity: batch.adds.count)
+    var refusals = AddReceipts(isEncoded: isEncoded, capacity: 0)
+    var entries: [(ledgerID: Int64, entryID: Int64, location: EntrySegment.Location)] = []
+    entries.reserveCapacity(batch.adds.count)
+    var accepted: [AddResponse] = []
+    accepted.reserveCapacity(batch.adds.count)
+    for index in batch.adds.indices {
+      let add = batch.adds[index]
+      var response = AddResponse(
+        requestID: add.requestID, code: .ok, ledgerID: add.ledgerID, entryID: add.entryID)
+      switch state.table.add(add.ledgerID, entryID: add.entryID, key: add.key, isRecovery: add.isRecovery) {
+      case .accept(let isNew):
+        if isNew { batch.append(ledgerID: add.ledgerID, key: add.key) }
+        entries.append((add.ledgerID, add.entryID, add.location))
+        state.statistics.addedBytes += Int64(add.location.length)
+        if add.isRecovery { state.statistics.recoveryAdds += 1 }
+        receipts.append(response)
+        accepted.append(response)
+        continue
+      case .fenced: response.code = .fenced
+      case .unauthorized: response.code = .unauthorized
+      }
+      batch.void(index)
+      refusals.append(response)
+    }
+    state.statistics.adds += Int64(entries.count)
+    state.statistics.rejectedAdds += Int64(refusals.count)
+    if !entries.isEmpty {
+      let responses = accepted
+      state.cache.insert(batch.segment, entries)
+      journals[batch.journal].append(
+        JournalAppend(
+          segment: batch.segment, entries: entries.count, at: batch.at,
+          completion: .receipts(target, receipts.reply, refusal: { Self.outOfSpace(responses) })))
+    }
+    return refusals.count == 0 ? nil : refusals.reply
+  }
+
+  /// The journal had no space for these: they are not acknowledged, and whether they will be found is unknown.
+  private static func outOfSpace(_ adds: [AddResponse]) -> BookieReply {
+    .responses(
+      adds.map { add in
+        var refused = add
+        refused.code = .ioError
+        return .add(refused)
+      })
+  }
+
+  /// Lets in what waits, as long as there is room. Called under the lock.
+  func admitWaiting(_ state: inout State) -> [(any ReplyTarget, [BookieReply])] {
+    var replies: [(any ReplyTarget, [BookieReply])] = []
+    while !state.cache.isFull(isUrgent: true), var next = state.urgentWaiting.popFirst() {
+      if let refused = accept(&next.batch, next.target, &state) { replies.append((next.target, [refused])) }
+    }
+    while !state.cache.isFull(isUrgent: false), var next = state.waiting.popFirst() {
+      var reply: [BookieReply] = [.resume]
+      if let refused = accept(&next.batch, next.target, &state) { reply.insert(refused, at: 0) }
+      replies.append((next.target, reply))
+    }
+    return replies
+  }
+
+  /// Refuses what has waited too long, so that its connection can be read again. Returns when the next one will have.
+  func expireWaiting() -> NIODeadline? {
+    let now = environment.now()
+    var replies: [(any ReplyTarget, [BookieReply])] = []
+    let next = state.withLockedValue { state -> NIODeadline? in
+      while let item = state.urgentWaiting.popExpired(now: now) {
+        state.statistics.rejectedAdds += Int64(item.batch.adds.count)
+        replies.append((item.target, [item.batch.refusal(.tooManyRequests)]))
+      }
+      while let item = state.waiting.popExpired(now: now) {
+        state.statistics.rejectedAdds += Int64(item.batch.adds.count)
+        replies.append((item.target, [item.batch.refusal(.tooManyRequests), .resume]))
+      }
+      return [state.urgentWaiting.nextExpiry, state.waiting.nextExpiry].compactMap { $0 }.min()
+    }
+    for (target, reply) in replies { target.deliver(reply) }
+    return next
+  }
+}

@@ -1,0 +1,101 @@
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// What a worker says at the end of a turn.
+enum WorkerTurn: Equatable {
+  /// Something was done, and there may be more to do now.
+  case again
+  /// Nothing was done, and there is nothing to do before a message or the time comes.
+  case wait(until: NIODeadline?)
+  /// Never again.
+  case ended
+}
+
+/// Something that works in turns, on messages from a mailbox and at times of its own.
+///
+/// On a thread of its own a turn may block on a disk. Without threads a simulator calls the turns.
+protocol StorageWorker: AnyObject, Sendable {
+  associatedtype Message
+
+  /// What it takes at the beginning of a turn.
+  var mailbox: Mailbox<Message> { get }
+
+  /// Takes messages and does some work. Never called twice at a time, unless the worker says that it may be.
+  func turn() -> WorkerTurn
+}
+
+extension StorageWorker {
+  /// Takes turns until the end.
+  fileprivate func run() {
+    while true {
+      switch turn() {
+      case .again: continue
+      case .wait(let due): mailbox.wait(until: due)
+      case .ended: return
+      }
+    }
+  }
+}
+
+/// The workers of a storage: threads, or none.
+final class StorageWorkers: Sendable {
+  private struct Entry {
+    var name: String
+    var turn: @Sendable () -> WorkerTurn
+    var hasEnded = false
+  }
+
+  private let hasThreads: Bool
+  private let threads = NIOLockedValueBox<[String: [WorkerThread]]>([:])
+  private let stepped = NIOLockedValueBox<[Entry]>([])
+
+  init(hasThreads: Bool) {
+    self.hasThreads = hasThreads
+  }
+
+  /// Begins to give turns to a worker.
+  /// - Parameters:
+  ///   - isBackground: whether it gives way to other threads.
+  ///   - count: number of threads; more than one only if its turns may overlap.
+  func start(_ name: String, _ worker: any StorageWorker, isBackground: Bool = false, count: Int = 1) {
+    guard hasThreads else {
+      return stepped.withLockedValue { $0.append(Entry(name: name, turn: { worker.turn() })) }
+    }
+    let started = (0..<count).map { _ in WorkerThread(name: name, isBackground: isBackground) { worker.run() } }
+    threads.withLockedValue { $0[name, default: []] += started }
+  }
+
+  /// Waits for the end of a worker that was told to end.
+  func join(_ name: String) {
+    threads.withLockedValue { $0.removeValue(forKey: name) }?.forEach { $0.join() }
+    let left = stepped.withLockedValue { list in
+      defer { list.removeAll { $0.name == name } }
+      return list.filter { $0.name == name && !$0.hasEnded }
+    }
+    for entry in left {
+      var turns = 0
+      // Whatever it waits for besides its mailbox does not come any more.
+      while entry.turn() != .ended, turns < 1_000_000 { turns += 1 }
+    }
+  }
+
+  /// Gives turns until every worker waits. Returns when the first one wants its next, nil if none does.
+  func step() -> NIODeadline? {
+    var due: NIODeadline?
+    var isAnyBusy = true
+    while isAnyBusy {
+      isAnyBusy = false
+      due = nil
+      for index in stepped.withLockedValue({ $0.indices }) {
+        let entry = stepped.withLockedValue { $0.indices.contains(index) ? $0[index] : nil }
+        guard let entry, !entry.hasEnded else { continue }
+        switch entry.turn() {
+        case .again: isAnyBusy = true
+        case .wait(let until): if let until { due = due.map { min($0, until) } ?? until }
+        case .ended: stepped.withLockedValue { $0[index].hasEnded = true }
+        }
+      }
+    }
+    return due
+  }
+}

@@ -1,0 +1,205 @@
+import BookieWire
+import NIOConcurrencyHelpers
+import NIOCore
+import Testing
+
+@testable import Bookie
+
+@Suite("Compaction, removal of logs, verification of records")
+struct CompactionTests {
+  static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+  static func schedule(isForced: Bool = false) -> CompactionSchedule {
+    CompactionSchedule(
+      minor: CompactionSchedule.Settings(threshold: 0.2, interval: .seconds(10)),
+      major: CompactionSchedule.Settings(threshold: 0.5, interval: .seconds(100)), isForced: isForced, now: start)
+  }
+
+  @Test("Minor and major compaction come at their intervals; a major one counts as a minor one")
+  func intervals() {
+    var schedule = Self.schedule()
+    #expect(schedule.next(now: Self.start, level: .ok) == .wait(until: Self.start + .seconds(10)))
+    #expect(schedule.next(now: Self.start + .seconds(10), level: .ok) == .run(.minor))
+    schedule.finished(.minor, now: Self.start + .seconds(11))
+    #expect(schedule.next(now: Self.start + .seconds(12), level: .ok) == .wait(until: Self.start + .seconds(21)))
+    #expect(schedule.next(now: Self.start + .seconds(100), level: .ok) == .run(.major))
+    schedule.finished(.major, now: Self.start + .seconds(105))
+    #expect(schedule.next(now: Self.start + .seconds(105), level: .ok) == .wait(until: Self.start + .seconds(115)))
+  }
+
+  @Test("A full disk stops major compaction, a nearly full one minor compaction; an operator may stop and trigger both")
+  func suspension() {
+    var schedule = Self.schedule()
+    let late = Self.start + .seconds(1000)
+    #expect(schedule.next(now: late, level: .full) == .run(.minor))
+    #expect(schedule.next(now: late, level: .hard) == .wait(until: nil))
+    #expect(Self.schedule(isForced: true).next(now: late, level: .hard) == .run(.major))
+    schedule.suspend(.major, true)
+    #expect(schedule.next(now: late, level: .ok) == .run(.minor))
+    schedule.suspend(.major, false)
+    schedule.trigger(.major)
+    #expect(schedule.next(now: Self.start, level: .hard) == .run(.major))
+  }
+
+  @Test("The emptiest logs come first, and those above the threshold stay")
+  func candidates() {
+    let logs: [UInt32: (live: Int64, size: Int64)] = [1: (40, 100), 2: (90, 100), 3: (0, 100), 4: (10, 100), 5: (5, 0)]
+    #expect(CompactionSchedule.candidates(logs, threshold: 0.5) == [3, 4, 1])
+    #expect(CompactionSchedule.candidates(logs, threshold: 0.05) == [3])
+  }
+
+  @Test("Work is spread by bytes, and a pause saves nothing up")
+  func pacer() {
+    var pacer = Pacer(bytesPerSecond: 1000)
+    #expect(pacer.pause(now: Self.start) == nil)
+    pacer.spent(500, now: Self.start)
+    #expect(pacer.pause(now: Self.start) == Self.start + .milliseconds(500))
+    #expect(pacer.pause(now: Self.start + .seconds(10)) == nil)
+    pacer.spent(1000, now: Self.start + .seconds(10))
+    #expect(pacer.pause(now: Self.start + .seconds(10)) == Self.start + .seconds(11))
+    var unlimited = Pacer(bytesPerSecond: 0)
+    unlimited.spent(1 << 40, now: Self.start)
+    #expect(unlimited.pause(now: Self.start) == nil)
+  }
+
+  /// Ledgers 0 and 1 side by side in several logs, of which 1 is deleted.
+  static func halfDeleted(_ adjust: (inout BookieConfiguration) -> Void = { _ in }) throws -> StorageRig {
+    let rig = try StorageRig {
+      $0.majorCompactionThreshold = 0.9
+      adjust(&$0)
+    }
+    for entry in Int64(0)..<60 {
+      for ledger in Int64(0)...1 { #expect(rig.addNow(ledger, entry) == .ok) }
+      if entry % 20 == 19 { rig.checkpoint() }
+    }
+    rig.delete([1])
+    return rig
+  }
+
+  @Test("What is alive is copied, the logs disappear, and everything is found, also after a restart")
+  func compaction() throws {
+    let rig = try Self.halfDeleted()
+    let before = rig.disk.totalBytes
+    let logs = rig.storage?.logs.completeIDs ?? []
+    #expect(logs.count >= 1)
+    rig.compact()
+    let statistics = try #require(rig.storage?.statistics())
+    #expect(statistics.majorCompactions == 1 && statistics.compactedBytes > 0)
+    #expect(statistics.reclaimedCompactionBytes > 0 && statistics.quarantinedEntryLogs == 0)
+    #expect(rig.disk.totalBytes < before)
+    let left = Set(rig.storage?.logs.ids ?? [])
+    #expect(left.isDisjoint(with: logs))
+    for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+    #expect(rig.read(1, 0)?.code == .noLedger)
+    var random = SeededRandom(1)
+    try rig.crash(&random)
+    for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+  }
+
+  @Test("A log with a damaged record is kept until another replica has restored it; nothing beside it is lost")
+  func damagedSource() throws {
+    let rig = try Self.halfDeleted()
+    let run = try #require(try rig.storage?.index.run(ledgerID: 0, entryID: 3))
+    let place = try #require(run.find(3))
+    let path = try #require(rig.storage?.logs.path(run.logID))
+    rig.disk.flip(path, at: Int(place.offset) + 60)
+    rig.compact()
+    #expect(rig.disk.exists(path))
+    #expect(rig.storage?.statistics().quarantinedEntryLogs == 1)
+    #expect(rig.storage?.damage.all == [DamagedEntries(ledgerID: 0, entryIDs: [3])])
+    #expect(rig.read(0, 3)?.code == .ioError)
+    for entry in Int64(0)..<60 where entry != 3 { #expect(rig.has(0, entry)) }
+
+    #expect(rig.addNow(0, 3, flags: .recoveryAdd) == .ok)
+    rig.checkpoint()
+    #expect(rig.storage?.damage.count == 0)
+    rig.compact()
+    #expect(!rig.disk.exists(path))
+    for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+  }
+
+  @Test("A ledger that is deleted, and an entry that is added again, while compaction copies")
+  func races() throws {
+    let rig = try Self.halfDeleted()
+    let storage = try #require(rig.storage)
+    // Compaction has copied and waits for the flusher, which has other things to do first.
+    let compactor = try #require(storage.compactor)
+    compactor.mailbox.push(.trigger(.major) {})
+    for _ in 0..<1000 where storage.flusher?.mailbox.count == 0 { _ = compactor.turn() }
+    let answers = Answers()
+    rig.add(0, 5, flags: .recoveryAdd, to: answers)
+    rig.add(7, 0, to: answers)
+    rig.settle()
+    rig.checkpoint()
+    for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+    compactor.mailbox.push(.trigger(.major) {})
+    for _ in 0..<1000 where storage.flusher?.mailbox.count == 0 { _ = compactor.turn() }
+    rig.delete([0])
+    rig.settle()
+    #expect(rig.read(0, 5)?.code == .noLedger)
+    #expect(try storage.index.run(ledgerID: 0, entryID: 0) == nil)
+    #expect(rig.has(7, 0))
+  }
+
+  @Test("A log that a location names is never removed, whatever the record of usage says")
+  func wrongUsage() throws {
+    let rig = try StorageRig()
+    for entry in Int64(0)..<60 { #expect(rig.addNow(0, entry) == .ok) }
+    rig.checkpoint()
+    let storage = try #require(rig.storage)
+    let log = try #require(storage.logs.completeIDs.first)
+    storage.usage.set(log, [:])
+    storage.flusher?.submit(.sweep(compacted: nil) {})
+    rig.settle()
+    for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+  }
+
+  @Test("Verification finds a flipped bit and a missing log, tells once, and sees when it is repaired")
+  func scrub() throws {
+    let told = Told()
+    let rig = try StorageRig { $0.onDamage = { told.add($0) } }
+    for entry in Int64(0)..<60 { #expect(rig.addNow(0, entry) == .ok) }
+    rig.checkpoint()
+    rig.scrub()
+    #expect(rig.storage?.statistics().scrubs == 1 && rig.storage?.statistics().scrubbedEntries == 60)
+    #expect(told.all.isEmpty)
+
+    let run = try #require(try rig.storage?.index.run(ledgerID: 0, entryID: 2))
+    let place = try #require(run.find(2))
+    rig.disk.flip(try #require(rig.storage?.logs.path(run.logID)), at: Int(place.offset) + 8)
+    for _ in 0..<2 { rig.scrub() }
+    #expect(told.all == [DamagedEntries(ledgerID: 0, entryIDs: [2])])
+    #expect(rig.storage?.statistics().damagedEntries == 1)
+    #expect(rig.addNow(0, 2, flags: .recoveryAdd) == .ok)
+    rig.checkpoint()
+    rig.scrub()
+    #expect(rig.storage?.statistics().damagedEntries == 0)
+
+    let last = try #require(try rig.storage?.index.run(ledgerID: 0, entryID: 59))
+    try rig.disk.remove(try #require(rig.storage?.logs.path(last.logID)))
+    var random = SeededRandom(3)
+    try rig.disk.syncDirectory("/l1")
+    try rig.disk.syncDirectory("/l2")
+    try rig.crash(&random)
+    rig.scrub()
+    #expect(told.all.last?.entryIDs.contains(59) == true)
+    #expect(rig.read(0, 59)?.code == .ioError)
+  }
+
+  @Test("The entries of a ledger are listed as ranges, flushed or not")
+  func ranges() throws {
+    let rig = try StorageRig()
+    for entry in [0, 1, 2, 5, 6, 9] as [Int64] { #expect(rig.addNow(0, entry) == .ok) }
+    rig.checkpoint()
+    #expect(rig.addNow(0, 7) == .ok)
+    #expect(try rig.storage?.entries(of: 0) == [0...2, 5...7, 9...9])
+    #expect(try rig.storage?.entries(of: 1) == [])
+  }
+}
+
+/// What the damage callback was told.
+final class Told: Sendable {
+  private let list = NIOLockedValueBox<[DamagedEntries]>([])
+  var all: [DamagedEntries] { list.withLockedValue { $0 } }
+  func add(_ item: DamagedEntries) { list.withLockedValue { $0.append(item) } }
+}
