@@ -162,8 +162,8 @@ let package = Package(
     tests(
       "PulsarClient",
       [
-        "Broker", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Compression", nio, nioPosix, logging,
-        concurrencyHelpers,
+        "Broker", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Compression", nio, nioPosix, nioEmbedded,
+        logging, concurrencyHelpers,
       ]),
     tests(
       "GeoReplication",

@@ -83,6 +83,19 @@ public final class PulsarConnection: @unchecked Sendable {
   public func request(_ command: ProtoBaseCommand, id: UInt64, timeout: TimeAmount = .seconds(30)) -> EventLoopFuture<
     ProtoBaseCommand
   > {
+    awaitAnswer(to: id, timeout: timeout) { self.send(command) }
+  }
+
+  /// Sends an acknowledgement and waits until the broker confirms it; its answer may carry an error.
+  public func request(_ ack: AckCommand, timeout: TimeAmount = .seconds(30)) -> EventLoopFuture<ProtoBaseCommand> {
+    var ack = ack
+    let id = makeID()
+    ack.requestID = id
+    return awaitAnswer(to: id, timeout: timeout) { self.send(ack) }
+  }
+
+  private func awaitAnswer(to id: UInt64, timeout: TimeAmount, _ send: () -> Void) -> EventLoopFuture<ProtoBaseCommand>
+  {
     eventLoop.assertInEventLoop()
     let promise = eventLoop.makePromise(of: ProtoBaseCommand.self)
     guard isActive else {
@@ -97,7 +110,7 @@ public final class PulsarConnection: @unchecked Sendable {
         PulsarClientError.timeout("\(address) did not answer a request within \(seconds) s"))
     }
     promise.futureResult.whenComplete { _ in timer.cancel() }
-    send(command)
+    send()
     return promise.futureResult
   }
 

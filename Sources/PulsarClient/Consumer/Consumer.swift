@@ -10,18 +10,48 @@ public final class Consumer: Sendable {
   private let client: PulsarClient
   private let id: UInt64
   let queue: MessageQueue
-  let partitions: [PartitionConsumer]
+  private let source: PartitionConsumerSource
+  private let list: PartitionList<PartitionConsumer>
+  private let timerLoop: any EventLoop
+  var partitions: [PartitionConsumer] { list.all }
 
-  init(
-    client: PulsarClient, topic: String, subscription: String, queue: MessageQueue, partitions: [PartitionConsumer]
-  ) {
-    self.client = client
-    self.topic = topic
-    self.subscription = subscription
-    self.queue = queue
-    self.partitions = partitions
+  init(source: PartitionConsumerSource, first: PartitionConsumer, partitions: [PartitionConsumer]) {
+    client = source.client
+    topic = source.topic
+    subscription = source.subscription
+    queue = source.queue
+    self.source = source
+    list = PartitionList(partitions)
+    timerLoop = first.eventLoop
     id = client.makeID()
     client.onClose(id) { [weak self] in await self?.close() }
+    if first.partition >= 0, let interval = source.configuration.autoUpdatePartitionsInterval {
+      list.keep(
+        PartitionWatch(topic: topic, client: client, interval: interval) { [weak self] count in
+          await self?.addPartitions(upTo: count) ?? false
+        })
+    }
+  }
+
+  /// Consumes partitions that were added, from their first message; those that cannot be had yet are tried again.
+  ///
+  /// - Returns: `false` when it is closed.
+  private func addPartitions(upTo count: Int) async -> Bool {
+    while partitionCount < count {
+      let partition = source.addPartition(partitionCount, isLater: true)
+      let isOpen: Bool
+      do {
+        try await partition.open()
+        isOpen = true
+      } catch {
+        client.logger.debug("\(partition.topic), which was added, cannot be consumed yet: \(error)")
+        isOpen = false
+      }
+      if isOpen, list.append([partition]) { continue }
+      try? await partition.eventLoop.flatSubmit { partition.close() }.get()
+      return !isOpen
+    }
+    return true
   }
 
   /// How many partitions it consumes; 1 for a topic without.
@@ -51,7 +81,7 @@ public final class Consumer: Sendable {
   ///
   /// - Throws: ``PulsarClientError`` when the consumer is closed or refused, `CancellationError`.
   public func receive() async throws -> ReceivedMessage {
-    guard let message = try await queue.next(timeout: nil, on: partitions[0].eventLoop) else {
+    guard let message = try await queue.next(timeout: nil, on: timerLoop) else {
       throw PulsarClientError.closed
     }
     return message
@@ -59,7 +89,7 @@ public final class Consumer: Sendable {
 
   /// The next message, or `nil` if none came in time.
   public func receive(timeout: TimeAmount) async throws -> ReceivedMessage? {
-    try await queue.next(timeout: timeout, on: partitions[0].eventLoop)
+    try await queue.next(timeout: timeout, on: timerLoop)
   }
 
   /// The messages that are there, at least one; waits for the first.
@@ -71,7 +101,7 @@ public final class Consumer: Sendable {
   public func receive(atMost count: Int, timeout: TimeAmount? = nil) async throws -> [ReceivedMessage] {
     let available = queue.takeAvailable(atMost: count)
     if !available.isEmpty { return available }
-    guard let first = try await queue.next(timeout: timeout, on: partitions[0].eventLoop) else { return [] }
+    guard let first = try await queue.next(timeout: timeout, on: timerLoop) else { return [] }
     return [first] + queue.takeAvailable(atMost: count - 1)
   }
 
@@ -113,6 +143,27 @@ public final class Consumer: Sendable {
 
   /// The message and all before it on its partition are done. Not for shared subscriptions.
   public func acknowledgeCumulative(_ id: MessageID) { partition(of: id)?.submit(.acknowledgeCumulative(id)) }
+
+  /// The message is done; returns when the broker has confirmed that it knows. Does not wait for the group time.
+  ///
+  /// - Throws: ``PulsarClientError`` if the broker refuses, the consumer is closed, or no answer comes within the
+  ///   client's `operationTimeout`; then the message may be delivered again.
+  public func acknowledgeAndWait(_ message: ReceivedMessage) async throws { try await acknowledgeAndWait(message.id) }
+
+  /// The message is done; returns when the broker has confirmed that it knows. Does not wait for the group time.
+  public func acknowledgeAndWait(_ id: MessageID) async throws {
+    try await knownPartition(of: id).confirmed { .acknowledge(id, $0) }
+  }
+
+  /// The message and all before it on its partition are done; returns when the broker has confirmed that it knows.
+  public func acknowledgeCumulativeAndWait(_ message: ReceivedMessage) async throws {
+    try await acknowledgeCumulativeAndWait(message.id)
+  }
+
+  /// The message and all before it on its partition are done; returns when the broker has confirmed that it knows.
+  public func acknowledgeCumulativeAndWait(_ id: MessageID) async throws {
+    try await knownPartition(of: id).confirmed { .acknowledgeCumulative(id, $0) }
+  }
 
   /// The message could not be handled: it is to be delivered again, after the configured delay. In exclusive and
   /// failover subscriptions all that is not acknowledged comes again with it.
@@ -182,12 +233,20 @@ public final class Consumer: Sendable {
   public func close() async {
     client.forget(id)
     queue.fail(.closed)
-    for partition in partitions { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
+    for partition in list.close() { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
   }
 
   private func partition(of id: MessageID) -> PartitionConsumer? {
     let index = max(0, Int(id.partition))
+    let partitions = self.partitions
     return index < partitions.count ? partitions[index] : nil
+  }
+
+  private func knownPartition(of id: MessageID) throws -> PartitionConsumer {
+    guard let partition = partition(of: id) else {
+      throw PulsarClientError.invalidConfiguration("\(topic) has no partition \(id.partition), which \(id) names")
+    }
+    return partition
   }
 }
 
@@ -213,17 +272,10 @@ extension PulsarClient {
   ) async throws -> Consumer {
     let topic = Self.fullName(topic)
     let count = try await partitions(of: topic)
-    let route = PermitRoute()
-    let queue = MessageQueue(partitions: max(1, count), capacity: configuration.receiverQueueSize) { index, permits in
-      route.grant(index, permits)
-    }
-    let partitions = (0..<max(1, count)).map { index in
-      PartitionConsumer(
-        client: self, topic: count == 0 ? topic : "\(topic)-partition-\(index)", index: index,
-        partition: count == 0 ? -1 : Int32(index), subscription: subscription, start: start, isDurable: start == nil,
-        configuration: configuration, queue: queue, logger: logger)
-    }
-    route.set(partitions)
+    let source = PartitionConsumerSource(
+      client: self, topic: topic, subscription: subscription, start: start, configuration: configuration)
+    let first = source.addPartition(count == 0 ? nil : 0)
+    let partitions = [first] + (1..<max(1, count)).map { source.addPartition($0) }
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for partition in partitions { group.addTask { try await partition.open() } }
@@ -233,6 +285,6 @@ extension PulsarClient {
       for partition in partitions { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
       throw error
     }
-    return Consumer(client: self, topic: topic, subscription: subscription, queue: queue, partitions: partitions)
+    return Consumer(source: source, first: first, partitions: partitions)
   }
 }

@@ -46,6 +46,9 @@ public struct ConsumerConfiguration: Sendable {
   public var acknowledgementGroupTime = TimeAmount.milliseconds(100)
   /// Acknowledgements that are gathered, at most.
   public var acknowledgementGroupSize = 1000
+  /// Ask the broker to confirm every acknowledgement; one that a broken connection lost is sent again.
+  /// ``Consumer/acknowledgeAndWait(_:)-(MessageID)`` asks for it in any case.
+  public var ackReceiptEnabled = false
   /// Acknowledge single messages of a batch. Brokers that do not keep that deliver the whole batch again after a fault.
   public var acknowledgesBatchIndexes = true
   /// How long after ``Consumer/negativeAcknowledge(_:)-(MessageID)`` a message comes again.
@@ -58,6 +61,8 @@ public struct ConsumerConfiguration: Sendable {
   public var maxPendingChunkedMessages = 10
   /// Bytes of a message, decompressed and put together, at most.
   public var maxMessageBytes = 128 << 20
+  /// How often a consumer of a partitioned topic asks for partitions that were added; `nil` never does.
+  public var autoUpdatePartitionsInterval: TimeAmount? = .seconds(60)
   /// Schema that the messages are expected to have.
   public var schema: ProtoSchema?
   /// Shown in the topic's stats.

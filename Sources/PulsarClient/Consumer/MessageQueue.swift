@@ -39,12 +39,23 @@ final class MessageQueue: Sendable {
   /// Called with permits that a partition is to grant; any thread.
   private let onPermits: @Sendable (_ partition: Int, _ permits: Int) -> Void
 
+  private let capacity: Int
+
   init(partitions: Int, capacity: Int, onPermits: @escaping @Sendable (Int, Int) -> Void) {
     state = NIOLockedValueBox(
       State(
         permits: Array(repeating: PermitCounter(capacity: capacity), count: partitions),
         lastTaken: Array(repeating: nil, count: partitions)))
+    self.capacity = capacity
     self.onPermits = onPermits
+  }
+
+  /// Makes room for another partition, whose number is the next one.
+  func addPartition() {
+    state.withLockedValue { state in
+      state.permits.append(PermitCounter(capacity: capacity))
+      state.lastTaken.append(nil)
+    }
   }
 
   // MARK: - From partitions

@@ -18,19 +18,26 @@ extension PartitionConsumer {
       defer { inbox.words = [] }
       return inbox.words
     }
-    if case .closed = state { return }
+    if case .closed = state {
+      for case .acknowledge(_, let receipt?) in words { receipt.fail(PulsarClientError.closed) }
+      for case .acknowledgeCumulative(_, let receipt?) in words { receipt.fail(PulsarClientError.closed) }
+      return
+    }
     for word in words {
       switch word {
-      case .acknowledge(let id):
+      case .acknowledge(let id, let receipt):
+        if let receipt { receiptWaiters.append(receipt) }
         if acks.acknowledge(id) { sendAcknowledgements() }
-      case .acknowledgeCumulative(let id): acks.acknowledgeCumulative(id)
+      case .acknowledgeCumulative(let id, let receipt):
+        if let receipt { receiptWaiters.append(receipt) }
+        acks.acknowledgeCumulative(id)
       case .negativeAcknowledge(let id):
-        nacks.add(id, now: .now())
+        for entry in acks.entries(of: id) { nacks.add(entry, now: .now()) }
         scheduleRedelivery()
       }
     }
-    guard !acks.isEmpty else { return }
-    if configuration.acknowledgementGroupTime <= .zero {
+    guard !acks.isEmpty || !receiptWaiters.isEmpty else { return }
+    if configuration.acknowledgementGroupTime <= .zero || !receiptWaiters.isEmpty {
       sendAcknowledgements()
     } else if ackTimer == nil {
       ackTimer = eventLoop.assumeIsolated().scheduleTask(in: configuration.acknowledgementGroupTime) { [weak self] in
@@ -42,14 +49,70 @@ extension PartitionConsumer {
 
   /// Tells the broker what was gathered; without a connection it stays for the next one.
   func sendAcknowledgements() {
-    guard case .open(let connection) = state, !acks.isEmpty else { return }
+    guard case .open(let connection) = state else { return }
     let round = acks.drain()
+    let waiters = receiptWaiters
+    receiptWaiters = []
+    guard !round.isEmpty || !waiters.isEmpty else { return }
+    var commands: [AckCommand] = []
     if let cumulative = round.cumulative {
-      connection.send(AckCommand(consumerID: id, type: .cumulative, messageIDs: [cumulative]))
+      commands.append(AckCommand(consumerID: id, type: .cumulative, messageIDs: [cumulative]))
     }
     if !round.individual.isEmpty {
-      connection.send(AckCommand(consumerID: id, type: .individual, messageIDs: round.individual))
+      commands.append(AckCommand(consumerID: id, type: .individual, messageIDs: round.individual))
     }
+    guard configuration.ackReceiptEnabled || !waiters.isEmpty else {
+      for command in commands { connection.send(command) }
+      return
+    }
+    let answers = commands.map { command in
+      connection.request(command).flatMapThrowing { answer in
+        guard answer.ackResponse.hasError else { return }
+        throw PulsarClientError.broker(answer.ackResponse.error, answer.ackResponse.message)
+      }
+    }
+    EventLoopFuture.andAllComplete(answers, on: eventLoop).flatMap {
+      EventLoopFuture.andAllSucceed(answers, on: self.eventLoop)
+    }.whenComplete { result in
+      switch result {
+      case .success: for waiter in waiters { waiter.succeed(()) }
+      case .failure(let error): self.unconfirmed(round, waiters, error)
+      }
+    }
+  }
+
+  /// The broker did not confirm a round. If it was out of reach the round is told again, and who waits goes on waiting.
+  private func unconfirmed(_ round: AckTracker.Round, _ waiters: [EventLoopPromise<Void>], _ error: any Error) {
+    let error = error as? PulsarClientError ?? .connection("\(error)")
+    switch (state, error) {
+    case (.connecting, .connection), (.open, .connection):
+      acks.restore(round)
+      receiptWaiters = waiters + receiptWaiters
+      // Once it is connected again everything that waits is sent.
+      if case .open(let connection) = state, connection.isActive { sendAcknowledgements() }
+    case (.closed, _): for waiter in waiters { waiter.fail(PulsarClientError.closed) }
+    default: for waiter in waiters { waiter.fail(error) }
+    }
+  }
+
+  func failReceiptWaiters(_ error: PulsarClientError) {
+    let waiters = receiptWaiters
+    receiptWaiters = []
+    for waiter in waiters { waiter.fail(error) }
+  }
+
+  /// Acknowledges, and waits for the broker's answer, over reconnects too, for as long as an operation may take.
+  func confirmed(_ word: @Sendable (EventLoopPromise<Void>) -> Word) async throws {
+    let receipt = eventLoop.makePromise(of: Void.self)
+    let limit = client.configuration.operationTimeout
+    let topic = self.topic
+    let timer = eventLoop.scheduleTask(in: limit) {
+      let seconds = limit.nanoseconds / 1_000_000_000
+      receipt.fail(PulsarClientError.timeout("no answer to an acknowledgement on \(topic) within \(seconds) s"))
+    }
+    submit(word(receipt))
+    defer { timer.cancel() }
+    try await receipt.futureResult.get()
   }
 
   private func scheduleRedelivery() {

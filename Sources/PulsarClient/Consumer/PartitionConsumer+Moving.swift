@@ -18,19 +18,33 @@ extension PartitionConsumer {
     case .publishTime(let ms): request.messagePublishTime = UInt64(max(0, ms))
     }
     isSeeking = true
-    gathered.removeAll()
-    dropped = 0
     return connection.request(ProtoBaseCommand(request), id: request.requestID).map { _ in
       self.moved(place, connection)
     }.flatMapErrorThrowing { error in
-      self.isSeeking = false
-      if case .connecting = self.state { self.scheduleConnect() }
+      self.stayed()
       throw error
+    }
+  }
+
+  /// The broker did not move the subscription: what came meanwhile is wanted after all, and costs permits.
+  private func stayed() {
+    isSeeking = false
+    let held = heldWhileSeeking
+    heldWhileSeeking = []
+    switch state {
+    case .connecting: scheduleConnect()
+    case .closed: break
+    case .open:
+      for (message, entry) in held { received(message: message, entry: entry) }
+      receivedAll()
     }
   }
 
   private func moved(_ place: SeekPlace, _ connection: PulsarConnection) {
     isSeeking = false
+    heldWhileSeeking = []
+    gathered.removeAll()
+    dropped = 0
     acks.reset()
     nacks.reset()
     chunks.reset()
@@ -40,14 +54,15 @@ extension PartitionConsumer {
     case .message(let id): start = isDurable && id.batchIndex < 0 ? nil : StartPoint(id, isInclusive: true)
     case .publishTime(let ms): start = isDurable ? nil : StartPoint(.earliest, isInclusive: true, publishTimeMs: ms)
     }
+    resumeAt = nil
+    // What was fetched before is not to be received any more, also while the consumer has yet to subscribe again.
+    let opening = queue.reopen(index)
+    epoch = opening.epoch
     switch state {
     case .connecting: scheduleConnect()
     case .closed: break
-    case .open:
-      // The broker moved it in place, without closing the consumer.
-      let opening = queue.reopen(index)
-      epoch = opening.epoch
-      grant(opening.permits)
+    // The broker moved it in place, without closing the consumer.
+    case .open: grant(opening.permits)
     }
   }
 

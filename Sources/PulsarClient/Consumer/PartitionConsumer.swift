@@ -11,8 +11,9 @@ import Transport
 final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
   /// What the application says of a message.
   enum Word {
-    case acknowledge(MessageID)
-    case acknowledgeCumulative(MessageID)
+    /// The promise is kept when the broker has confirmed it.
+    case acknowledge(MessageID, EventLoopPromise<Void>? = nil)
+    case acknowledgeCumulative(MessageID, EventLoopPromise<Void>? = nil)
     case negativeAcknowledge(MessageID)
   }
 
@@ -40,8 +41,11 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
   var acks: AckTracker
   var nacks: NegativeAckTracker
   var chunks: ChunkAssembler
-  /// Set while the broker moves the subscription: what still comes is of before.
+  /// Set while the broker moves the subscription: what still comes is of before, and waits for the broker's answer.
   var isSeeking = false
+  var heldWhileSeeking: [(MessageCommand, ByteBuffer)] = []
+  /// Where a consumer of its own position has to begin again for the sake of messages in chunks.
+  var resumeAt: AckTracker.Entry?
   private(set) var isActive = true
   var hasReachedEnd = false
   private(set) var corruptEntries = 0
@@ -54,6 +58,8 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
   private var backoff: Backoff
   private var generator = SystemRandomNumberGenerator()
   let inbox = NIOLockedValueBox<(words: [Word], isScheduled: Bool)>(([], false))
+  /// Tasks that wait until the broker has said that it knows of what they acknowledged.
+  var receiptWaiters: [EventLoopPromise<Void>] = []
 
   init(
     client: PulsarClient, topic: String, index: Int, partition: Int32, subscription: String, start: StartPoint?,
@@ -92,7 +98,10 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
       let opening = self.queue.reopen(self.index)
       self.epoch = opening.epoch
       self.gathered.removeAll(keepingCapacity: true)
+      self.heldWhileSeeking = []
       self.dropped = 0
+      // A message whose first chunks came already is to come again from its first.
+      self.resumeAt = self.chunks.oldest ?? self.resumeAt
       self.chunks.reset()
       self.nacks.reset()
       if !self.isDurable, let last = opening.lastTaken {
@@ -132,6 +141,9 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
     if !isDurable, let start {
       var id = start.id.wire
       id.batchIndex = start.id.batchIndex
+      if let resumeAt, resumeAt < AckTracker.Entry(ledgerID: id.ledgerID, entryID: id.entryID) {
+        id = MessageIDData(ledgerID: resumeAt.ledgerID, entryID: resumeAt.entryID, partition: id.partition)
+      }
       request.startMessageID = id.proto
     }
     return request
@@ -191,7 +203,10 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
     sendAcknowledgements()
     ackTimer?.cancel()
     nackTimer?.cancel()
-    defer { state = .closed }
+    defer {
+      state = .closed
+      failReceiptWaiters(.closed)
+    }
     guard case .open(let connection) = state else { return nil }
     return connection
   }
@@ -207,7 +222,11 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
   // MARK: - From the connection
 
   func received(message: MessageCommand, entry: ByteBuffer) {
-    guard case .open = state, !isSeeking else { return }
+    guard case .open = state else { return }
+    if isSeeking {
+      heldWhileSeeking.append((message, entry))
+      return
+    }
     do {
       try take(message, EntryDecoder(entry))
     } catch {
@@ -230,7 +249,7 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
     let metadata = decoder.metadata
     if metadata.markerType != nil {
       dropped += 1
-      if acks.acknowledge(MessageID(ledgerID: entry.ledgerID, entryID: entry.entryID)) { sendAcknowledgements() }
+      acknowledgeNow(entry)
       return
     }
     var payload = decoder.header.payload
@@ -241,16 +260,24 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
       return
     }
     if metadata.isChunk, let uuid = metadata.uuid {
+      resumeAt = nil  // from here on the assembler knows
       let outcome = chunks.add(
-        uuid: uuid, chunk: Int(metadata.chunkID ?? -1), of: Int(metadata.numChunksFromMessage ?? 0), payload: payload,
-        entry: entry)
+        uuid: uuid, chunk: Int(metadata.chunkID ?? -1), of: Int(metadata.numChunksFromMessage ?? 0),
+        total: Int(metadata.totalChunkMessageSize ?? 0), payload: payload, entry: entry)
       guard case .complete(let whole) = outcome else {
         dropped += 1
         return
       }
+      do {
+        payload = try decoder.decompress(whole.payload, limit: configuration.maxMessageBytes)
+      } catch {
+        // The last chunk is acknowledged with the reason; the others go with it.
+        for chunk in whole.entries.dropLast() { acknowledgeNow(chunk) }
+        throw error
+      }
       acks.delivered(chunks: whole.entries)
-      payload = try decoder.decompress(whole.payload, limit: configuration.maxMessageBytes)
-      offer(decoder, .init(index: -1, payload: payload), entry, 0, command)
+      let begin = whole.entries.first.map { MessageID.Chunk(ledgerID: $0.ledgerID, entryID: $0.entryID) }
+      offer(decoder, .init(index: -1, payload: payload), entry, 0, command, firstChunk: begin)
       return
     }
     payload = try decoder.decompress(payload, limit: configuration.maxMessageBytes)
@@ -271,13 +298,17 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
     }
   }
 
+  private func acknowledgeNow(_ entry: AckTracker.Entry) {
+    if acks.acknowledge(MessageID(ledgerID: entry.ledgerID, entryID: entry.entryID)) { sendAcknowledgements() }
+  }
+
   private func offer(
     _ decoder: EntryDecoder, _ part: EntryDecoder.Part, _ entry: AckTracker.Entry, _ batchSize: Int32,
-    _ command: MessageCommand
+    _ command: MessageCommand, firstChunk: MessageID.Chunk? = nil
   ) {
     let id = MessageID(
       ledgerID: entry.ledgerID, entryID: entry.entryID, partition: partition, batchIndex: part.index,
-      batchSize: batchSize)
+      batchSize: batchSize, firstChunk: firstChunk)
     if let start, start.drops(id, publishTimeMs: decoder.metadata.publishTimeMs) {
       dropped += 1
       return

@@ -6,14 +6,14 @@ final class PermitRoute: Sendable {
     weak var consumer: PartitionConsumer?
   }
 
-  private let partitions = NIOLockedValueBox<[Weak]>([])
+  private let partitions = NIOLockedValueBox<[Int: Weak]>([:])
 
-  func set(_ partitions: [PartitionConsumer]) {
-    self.partitions.withLockedValue { $0 = partitions.map { Weak(consumer: $0) } }
+  func set(_ partition: PartitionConsumer, at index: Int) {
+    partitions.withLockedValue { $0[index] = Weak(consumer: partition) }
   }
 
   func grant(_ index: Int, _ permits: Int) {
-    guard let consumer = partitions.withLockedValue({ $0[index].consumer }) else { return }
+    guard let consumer = partitions.withLockedValue({ $0[index]?.consumer }) else { return }
     consumer.eventLoop.execute { consumer.grant(permits) }
   }
 }

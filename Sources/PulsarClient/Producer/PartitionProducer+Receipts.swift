@@ -25,12 +25,17 @@ extension PartitionProducer {
       release(messages: entry.messages, bytes: entry.bytes)
       let id = receipt.messageID
       let isBatch = entry.payload.isBatch
+      if let chunk = entry.payload.chunk, chunk.index == 0 {
+        firstChunk = id.map { MessageID.Chunk(ledgerID: $0.ledgerID, entryID: $0.entryID) }
+      }
+      let begin = entry.payload.chunk == nil ? nil : firstChunk
       for (index, completion) in entry.payload.completions.enumerated() {
         completion(
           .success(
             MessageID(
               ledgerID: id?.ledgerID ?? -1, entryID: id?.entryID ?? -1, partition: partition,
-              batchIndex: isBatch ? Int32(index) : -1, batchSize: isBatch ? Int32(entry.messages) : 0)))
+              batchIndex: isBatch ? Int32(index) : -1, batchSize: isBatch ? Int32(entry.messages) : 0,
+              firstChunk: begin)))
       }
       notifyFlushed()
     }
@@ -41,13 +46,14 @@ extension PartitionProducer {
     switch error.error {
     case .topicTerminatedError: finish(.failed(.terminated(topic)), .terminated(topic))
     case .producerFenced: finish(.failed(.fenced(topic)), .fenced(topic))
-    case .checksumError:
+    case .checksumError, .notAllowedError:
       guard case .completed(let entry) = pending.receipt(sequence: error.sequenceID) else { return }
-      fail(entry.payload.completions, entry.bytes, entry.messages, .broker(error.error, error.message))
-      notifyFlushed()
-    case .notAllowedError:
-      guard case .completed(let entry) = pending.receipt(sequence: error.sequenceID) else { return }
-      fail(entry.payload.completions, entry.bytes, entry.messages, .broker(error.error, error.message))
+      // Of a message in chunks the others are of no use any more; their receipts will be taken for old ones.
+      let rest =
+        entry.payload.chunk == nil ? [] : pending.remove { $0.firstSequence == entry.firstSequence }
+      for refused in [entry] + rest {
+        fail(refused.payload.completions, refused.bytes, refused.messages, .broker(error.error, error.message))
+      }
       notifyFlushed()
     default:
       // Nothing behind a refused entry may be stored before it: open anew and send everything again.

@@ -1,4 +1,3 @@
-import Compression
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -17,6 +16,8 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     var payload: ByteBuffer
     var size: Int
     var isBatch: Bool
+    /// Which chunk of its message it is; `nil` for an entry that is whole.
+    var chunk: (index: Int, count: Int)?
     var completions: [Completion]
   }
 
@@ -31,18 +32,18 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   let partition: Int32
   let eventLoop: any EventLoop
   private(set) var name: String
-  private(set) var lastSequencePushed: Int64
+  var lastSequencePushed: Int64
   private let client: PulsarClient
-  private let configuration: ProducerConfiguration
+  let configuration: ProducerConfiguration
   let id: UInt64
   let logger: Logger
   var state = State.connecting
   private var epoch: UInt64 = 0
-  private var schemaVersion: ByteBuffer?
+  private(set) var schemaVersion: ByteBuffer?
   var pending = PendingSends<Sent>()
   var batch = BatchBuilder()
   var batchFirst: (sequence: UInt64, message: Message)?
-  private var batchLastSequence: UInt64 = 0
+  var batchLastSequence: UInt64 = 0
   var batchReserved = 0
   var batchCompletions: [Completion] = []
   var batchTimer: Scheduled<Void>?
@@ -51,7 +52,11 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
   var generator = SystemRandomNumberGenerator()
   var flushWaiters: [(until: Int, promise: EventLoopPromise<Void>)] = []
   var entriesSent = 0
-  private var needsFlush = false
+  /// Where the message whose chunks are being acknowledged begins.
+  var firstChunk: MessageID.Chunk?
+  /// The largest entry that the broker takes, as far as it is known.
+  private(set) var maxMessageSize = PulsarProtocol.defaultMaxMessageSize
+  var needsFlush = false
   var isClosing = false
 
   /// What other threads may see: messages on their way to the loop, how much waits, and who waits for room.
@@ -192,10 +197,13 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
       lastSequencePushed = success.lastSequenceID
     }
     // The limit may be another one than that of the broker before, or was not known yet.
-    for entry in pending.remove(where: { $0.payload.size > connection.maxMessageSize }) {
+    maxMessageSize = connection.maxMessageSize
+    let tooLarge = Set(
+      pending.entries.lazy.filter { $0.payload.size > self.maxMessageSize }.map { $0.firstSequence })
+    for entry in pending.remove(where: { tooLarge.contains($0.firstSequence) }) {
       fail(
         entry.payload.completions, entry.bytes, entry.messages,
-        .messageTooLarge(size: entry.payload.size, limit: connection.maxMessageSize))
+        .messageTooLarge(size: entry.payload.size, limit: maxMessageSize))
     }
     notifyFlushed()
     for entry in pending.entries {
@@ -243,151 +251,5 @@ final class PartitionProducer: ConnectionProducer, @unchecked Sendable {
     batchTimer?.cancel()
     timeoutTask?.cancel()
     failPending(error)
-  }
-
-  // MARK: - Sending
-
-  /// Takes a message for which room was reserved.
-  private func enqueue(_ message: Message, _ completion: @escaping Completion) {
-    eventLoop.assertInEventLoop()
-    switch state {
-    case .failed(let error):
-      release(messages: 1, bytes: message.payload.readableBytes)
-      completion(.failure(error))
-      return
-    case .closed:
-      release(messages: 1, bytes: message.payload.readableBytes)
-      completion(.failure(.closed))
-      return
-    case .connecting, .open: break
-    }
-    let sequence = message.sequenceID ?? UInt64(lastSequencePushed + 1)
-    lastSequencePushed = max(lastSequencePushed, Int64(sequence))
-    let batches = configuration.batchingEnabled && message.replicateTo == nil && message.deliverAtTimeMs == nil
-    guard batches else {
-      sendBatch()
-      sendSingle(message, sequence, completion)
-      return
-    }
-    let single = SingleMessageMetadata(
-      properties: message.properties, partitionKey: message.key, payloadSize: Int32(message.payload.readableBytes),
-      eventTimeMs: message.eventTimeMs, orderingKey: message.orderingKey, sequenceID: sequence)
-    let size = BatchBuilder.encodedSize(metadata: single, payload: message.payload)
-    // Receipts name one number of a batch: its numbers must ascend.
-    if batch.count > 0,
-      batch.readableBytes + size > configuration.batchingMaxBytes || sequence <= batchLastSequence
-    {
-      sendBatch()
-    }
-    if batch.count == 0 {
-      batch = BatchBuilder(capacity: min(configuration.batchingMaxBytes, max(4096, size)))
-      batchFirst = (sequence, message)
-      if configuration.batchingMaxPublishDelay > .zero {
-        batchTimer = eventLoop.scheduleTask(in: configuration.batchingMaxPublishDelay) { [weak self] in
-          self?.batchTimer = nil
-          self?.sendBatch()
-        }
-      }
-    }
-    batch.append(metadata: single, payload: message.payload)
-    batchLastSequence = sequence
-    batchReserved += message.payload.readableBytes
-    batchCompletions.append(completion)
-    if batch.count >= configuration.batchingMaxMessages || batch.readableBytes >= configuration.batchingMaxBytes
-      || configuration.batchingMaxPublishDelay <= .zero
-    {
-      sendBatch()
-    }
-  }
-
-  /// Sends the batch that is being gathered.
-  func sendBatch() {
-    guard batch.count > 0, let first = batchFirst else { return }
-    batchTimer?.cancel()
-    batchTimer = nil
-    let count = batch.count
-    let completions = batchCompletions
-    let payload = batch.finish()
-    let reserved = batchReserved
-    batchCompletions = []
-    batchFirst = nil
-    batchReserved = 0
-    var metadata = MessageMetadata(producerName: name, sequenceID: first.sequence, publishTimeMs: WallClock.nowMs())
-    metadata.numMessagesInBatch = Int32(count)
-    metadata.highestSequenceID = batchLastSequence
-    metadata.partitionKey = first.message.key
-    metadata.orderingKey = first.message.orderingKey
-    send(
-      metadata, payload, reserved: reserved, sequence: first.sequence, last: batchLastSequence, count: count,
-      completions)
-  }
-
-  private func sendSingle(_ message: Message, _ sequence: UInt64, _ completion: @escaping Completion) {
-    var metadata = MessageMetadata(producerName: name, sequenceID: sequence, publishTimeMs: WallClock.nowMs())
-    metadata.properties = message.properties
-    metadata.partitionKey = message.key
-    metadata.orderingKey = message.orderingKey
-    metadata.eventTimeMs = message.eventTimeMs
-    metadata.deliverAtTimeMs = message.deliverAtTimeMs
-    if let replicateTo = message.replicateTo {
-      metadata.replicateTo = replicateTo.isEmpty ? ["__local__"] : replicateTo
-    }
-    send(
-      metadata, message.payload, reserved: message.payload.readableBytes, sequence: sequence, last: sequence, count: 1,
-      [completion])
-  }
-
-  private func send(
-    _ metadata: MessageMetadata, _ payload: ByteBuffer, reserved: Int, sequence: UInt64, last: UInt64, count: Int,
-    _ completions: [Completion]
-  ) {
-    var metadata = metadata
-    var payload = payload
-    metadata.schemaVersion = schemaVersion
-    if configuration.compression != .none {
-      metadata.uncompressedSize = UInt32(payload.readableBytes)
-      do {
-        payload = try configuration.compression.compress(payload, level: configuration.compressionLevel)
-        metadata.compression = CompressionType(configuration.compression)
-      } catch {
-        fail(completions, reserved, count, .invalidConfiguration("the message cannot be compressed: \(error)"))
-        return
-      }
-    }
-    var entry = ByteBufferAllocator().buffer(capacity: 128)
-    EntryEncoder.encode(metadata, payload: payload, into: &entry)
-    let entrySize = entry.readableBytes + payload.readableBytes
-    if case .open(let connection) = state, entrySize > connection.maxMessageSize {
-      fail(completions, reserved, count, .messageTooLarge(size: entrySize, limit: connection.maxMessageSize))
-      return
-    }
-    var header = ByteBufferAllocator().buffer(capacity: 64 + entry.readableBytes)
-    PulsarFrameEncoder.encode(
-      SendCommand(
-        producerID: id, sequenceID: sequence, numMessages: Int32(count),
-        highestSequenceID: last == sequence ? nil : last),
-      payloadLength: entrySize, into: &header)
-    header.writeImmutableBuffer(entry)
-    pending.append(
-      .init(
-        firstSequence: sequence, lastSequence: last, messages: count, bytes: reserved, enqueuedAt: .now(),
-        payload: Sent(
-          header: header, payload: payload, size: entrySize, isBatch: metadata.numMessagesInBatch != nil,
-          completions: completions)))
-    entriesSent += 1
-    guard case .open(let connection) = state else { return }
-    connection.write(header)
-    connection.write(payload)
-    scheduleFlush(connection)
-  }
-
-  /// One flush for all that is sent in one turn of the loop.
-  private func scheduleFlush(_ connection: PulsarConnection) {
-    guard !needsFlush else { return }
-    needsFlush = true
-    eventLoop.assumeIsolated().execute {
-      self.needsFlush = false
-      connection.flush()
-    }
   }
 }

@@ -42,7 +42,8 @@ public enum KeyHashing: Sendable {
 ///
 /// Messages without a key stay with a partition for as long as a batch is filled there.
 struct PartitionRouter {
-  private let partitions: Int
+  /// How many there are; more of them change where a key goes.
+  var partitions: Int
   private let hashing: KeyHashing
   private let maxMessages: Int
   private let maxBytes: Int

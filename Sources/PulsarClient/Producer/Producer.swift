@@ -10,19 +10,57 @@ public final class Producer: Sendable {
   public let topic: String
   private let client: PulsarClient
   private let id: UInt64
-  let partitions: [PartitionProducer]
+  private let configuration: ProducerConfiguration
+  private let first: PartitionProducer
+  private let isPartitioned: Bool
+  private let list: PartitionList<PartitionProducer>
   private let router: NIOLockedValueBox<PartitionRouter>
+  var partitions: [PartitionProducer] { list.all }
 
-  init(client: PulsarClient, topic: String, partitions: [PartitionProducer], configuration: ProducerConfiguration) {
+  init(
+    client: PulsarClient, topic: String, first: PartitionProducer, partitions: [PartitionProducer],
+    configuration: ProducerConfiguration
+  ) {
     self.client = client
     self.topic = topic
-    self.partitions = partitions
+    self.configuration = configuration
+    self.first = first
+    isPartitioned = first.partition >= 0
+    list = PartitionList(partitions)
     id = client.makeID()
     router = NIOLockedValueBox(
       PartitionRouter(
         partitions: partitions.count, configuration: configuration, start: Int.random(in: 0..<max(1, partitions.count)))
     )
     client.onClose(id) { [weak self] in await self?.close() }
+    if isPartitioned, let interval = configuration.autoUpdatePartitionsInterval {
+      list.keep(
+        PartitionWatch(topic: topic, client: client, interval: interval) { [weak self] count in
+          await self?.addPartitions(upTo: count) ?? false
+        })
+    }
+  }
+
+  /// Opens producers for partitions that were added; if one cannot be opened, all are tried again the next time.
+  ///
+  /// - Returns: `false` when it is closed.
+  private func addPartitions(upTo count: Int) async -> Bool {
+    let known = partitionCount
+    guard count > known else { return true }
+    let added = (known..<count).map { client.makeProducer(topic, partition: $0, configuration) }
+    do {
+      for partition in added { try await partition.open() }
+    } catch {
+      client.logger.debug("the partitions that \(topic) got cannot be published to yet: \(error)")
+      for partition in added { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
+      return true
+    }
+    guard list.append(added) else {
+      for partition in added { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
+      return false
+    }
+    router.withLockedValue { $0.partitions = count }
+    return true
   }
 
   /// How many partitions it publishes to; 1 for a topic without.
@@ -30,7 +68,7 @@ public final class Producer: Sendable {
 
   /// The name that the broker knows it by.
   public var name: String {
-    get async throws { try await partitions[0].eventLoop.submit { self.partitions[0].name }.get() }
+    get async throws { try await first.eventLoop.submit { self.first.name }.get() }
   }
 
   /// The highest sequence number that was given to a message, on any partition; -1 before the first.
@@ -82,9 +120,9 @@ public final class Producer: Sendable {
 
   /// Returns when ``enqueue(_:completion:)`` of the message is worth another try.
   public func waitForRoom(for message: Message) async {
-    let partition = partitions.count == 1 || message.key == nil ? nil : route(message)
-    if let partition {
-      await partition.waitForRoom(message.payload.readableBytes)
+    let partitions = self.partitions
+    if partitions.count == 1 || message.key != nil {
+      await route(message).waitForRoom(message.payload.readableBytes)
       return
     }
     // Without a key the next partition will do as well as the one that is full.
@@ -104,11 +142,11 @@ public final class Producer: Sendable {
   /// Flushes and closes it; later messages fail.
   public func close() async {
     client.forget(id)
-    for partition in partitions { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
+    for partition in list.close() { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
   }
 
   private func route(_ message: Message) -> PartitionProducer {
-    guard partitions.count > 1 else { return partitions[0] }
+    guard isPartitioned else { return first }
     let index = router.withLockedValue { router in
       router.route(key: message.key, bytes: message.payload.readableBytes, now: .now())
     }
@@ -128,12 +166,9 @@ extension PulsarClient {
   ) async throws -> Producer {
     let topic = Self.fullName(topic)
     let count = try await partitions(of: topic)
-    let partitions = (0..<max(1, count)).map { index in
-      PartitionProducer(
-        client: self, topic: count == 0 ? topic : "\(topic)-partition-\(index)",
-        partition: count == 0 ? -1 : Int32(index),
-        configuration: configuration, logger: logger)
-    }
+    let first = makeProducer(topic, partition: count == 0 ? nil : 0, configuration)
+    let partitions =
+      [first] + (1..<max(1, count)).map { makeProducer(topic, partition: $0, configuration) }
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for partition in partitions { group.addTask { try await partition.open() } }
@@ -143,6 +178,14 @@ extension PulsarClient {
       for partition in partitions { try? await partition.eventLoop.flatSubmit { partition.close() }.get() }
       throw error
     }
-    return Producer(client: self, topic: topic, partitions: partitions, configuration: configuration)
+    return Producer(client: self, topic: topic, first: first, partitions: partitions, configuration: configuration)
+  }
+
+  fileprivate func makeProducer(
+    _ topic: String, partition: Int?, _ configuration: ProducerConfiguration
+  ) -> PartitionProducer {
+    PartitionProducer(
+      client: self, topic: partition.map { "\(topic)-partition-\($0)" } ?? topic, partition: Int32(partition ?? -1),
+      configuration: configuration, logger: logger)
   }
 }

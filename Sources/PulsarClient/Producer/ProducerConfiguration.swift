@@ -14,6 +14,11 @@ public struct ProducerConfiguration: Sendable {
   public var batchingMaxBytes = 128 << 10
   /// How long the first message of a batch waits for others, at most.
   public var batchingMaxPublishDelay = TimeAmount.milliseconds(1)
+  /// Cut a message that is larger than an entry may be into chunks, which the consumer puts together again. Such a
+  /// message is not batched; smaller ones are as before.
+  public var chunkingEnabled = false
+  /// Bytes of an entry, beyond which a message is cut; what the broker takes if `nil` or if that is less.
+  public var chunkMaxMessageSize: Int?
   /// How entries are compressed.
   public var compression = CompressionCodec.none
   /// The codec's level, its default if `nil`.
@@ -30,6 +35,8 @@ public struct ProducerConfiguration: Sendable {
   public var accessMode = ProtoProducerAccessMode.shared
   /// How a key chooses its partition. Producers that share keys with clients in other languages must agree with them.
   public var hashing = KeyHashing.javaString
+  /// How often a producer on a partitioned topic asks for partitions that were added; `nil` never does.
+  public var autoUpdatePartitionsInterval: TimeAmount? = .seconds(60)
   /// Schema of the messages.
   public var schema: ProtoSchema?
   /// Shown in the topic's stats.

@@ -3,6 +3,9 @@ import NIOCore
 
 /// Makes the front of an entry as a producer sends it.
 public enum EntryEncoder {
+  /// Bytes that ``encode(_:payload:into:)`` appends for this metadata.
+  public static func frontSize(_ metadata: MessageMetadata) -> Int { 10 + metadata.encodedSize }
+
   /// Appends `[0x0e01 crc32c][metadataSize][metadata]` for a payload that is to follow as its own buffer.
   ///
   /// The checksum covers the payload as well, which is read once and not copied.

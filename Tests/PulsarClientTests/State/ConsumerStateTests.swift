@@ -82,9 +82,9 @@ import Testing
   @Test func negativeAcknowledgementsComeDueInOrder() {
     var tracker = NegativeAckTracker(delay: .seconds(10))
     let start = NIODeadline.uptimeNanoseconds(0)
-    tracker.add(MessageID(ledgerID: 1, entryID: 1), now: start)
-    tracker.add(MessageID(ledgerID: 1, entryID: 1, batchIndex: 3), now: start + .seconds(5))
-    tracker.add(MessageID(ledgerID: 1, entryID: 2), now: start + .seconds(5))
+    tracker.add(.init(ledgerID: 1, entryID: 1), now: start)
+    tracker.add(.init(ledgerID: 1, entryID: 1), now: start + .seconds(5))
+    tracker.add(.init(ledgerID: 1, entryID: 2), now: start + .seconds(5))
     #expect(tracker.nextDue == start + .seconds(10))
     let early = tracker.due(now: start + .seconds(9))
     #expect(early.isEmpty)

@@ -57,6 +57,12 @@ struct AckTracker {
     chunks[last] = entries
   }
 
+  /// The entries that a message is in: all chunks of one in chunks.
+  func entries(of id: MessageID) -> [Entry] {
+    let entry = Entry(ledgerID: id.ledgerID, entryID: id.entryID)
+    return chunks[entry] ?? [entry]
+  }
+
   /// A message is done.
   ///
   /// - Returns: whether so much waits that it is to be told at once.
@@ -125,6 +131,22 @@ struct AckTracker {
     done.removeAll(keepingCapacity: true)
     partial.removeAll(keepingCapacity: true)
     return round
+  }
+
+  /// A round did not reach the broker: it is to be told again, with what came since.
+  mutating func restore(_ round: Round) {
+    if let lost = round.cumulative {
+      let isBehind = cumulative.map { ($0.ledgerID, $0.entryID) < (lost.ledgerID, lost.entryID) } ?? true
+      if isBehind { cumulative = lost }
+    }
+    for lost in round.individual {
+      let entry = Entry(ledgerID: lost.ledgerID, entryID: lost.entryID)
+      if lost.ackSet.isEmpty {
+        done.append(entry)
+      } else if batches[entry] != nil {
+        partial.insert(entry)
+      }
+    }
   }
 
   /// Forgets everything: the subscription was moved.

@@ -37,8 +37,10 @@ struct ChunkAssembler {
   }
 
   mutating func add(
-    uuid: String, chunk: Int, of count: Int, payload: ByteBuffer, entry: AckTracker.Entry
+    uuid: String, chunk: Int, of count: Int, total: Int = 0, payload: ByteBuffer, entry: AckTracker.Entry
   ) -> Outcome {
+    // What says at once that it will be too large is not gathered in vain.
+    guard total <= maxBytes else { return .orphan }
     if chunk == 0 {
       if partials[uuid] == nil, partials.count >= maxPending,
         let oldest = partials.min(by: { $0.value.order < $1.value.order })
@@ -66,6 +68,9 @@ struct ChunkAssembler {
     for part in partial.parts { whole.writeImmutableBuffer(part) }
     return .complete(Message(payload: whole, entries: partial.entries))
   }
+
+  /// The first chunk of all that are being put together.
+  var oldest: AckTracker.Entry? { partials.values.compactMap(\.entries.first).min() }
 
   /// Forgets what is not complete: it will be delivered again.
   mutating func reset() {

@@ -14,9 +14,8 @@ struct NegativeAckTracker {
   /// When the next one is due.
   var nextDue: NIODeadline? { waiting.first?.due }
 
-  mutating func add(_ id: MessageID, now: NIODeadline) {
-    let entry = AckTracker.Entry(ledgerID: id.ledgerID, entryID: id.entryID)
-    guard id.entryID >= 0, known.insert(entry).inserted else { return }
+  mutating func add(_ entry: AckTracker.Entry, now: NIODeadline) {
+    guard entry.entryID >= 0, known.insert(entry).inserted else { return }
     waiting.append((now + delay, entry))
   }
 
