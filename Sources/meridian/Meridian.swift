@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 
 /// The command line: every role and every tool is a subcommand.
@@ -10,6 +11,7 @@ struct Meridian: AsyncParsableCommand {
       Two regions on this machine, with live lag: meridian mesh up topologies/two-region.yaml --demo
       Shell completion: meridian --generate-completion-script bash
       """,
+    version: "meridian \(AdminServerConfiguration().version)",
     subcommands: [
       MeshCommand.self, StandaloneCommand.self, LagCommand.self,
       ClustersCommand.self, TenantsCommand.self, NamespacesCommand.self, TopicsCommand.self,

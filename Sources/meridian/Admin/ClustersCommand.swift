@@ -13,71 +13,49 @@ struct ClustersCommand: AsyncParsableCommand {
       """,
     subcommands: [List.self, Get.self, Create.self, Update.self, Delete.self])
 
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "List the regions.", discussion: "Example: meridian clusters list")
-    @OptionGroup var options: AdminOptions
+  struct List: AdminList {
+    static let configuration = CommandConfiguration.verb("list", "List the regions.", example: "clusters list")
+    @OptionGroup var target: RegionTarget
 
-    func run() async throws {
-      try await options.withSession { try await $0.printNames("clusters", json: options.json, title: "CLUSTER") }
-    }
+    var title: String { "CLUSTER" }
+    var call: AdminCall { .get("clusters") }
   }
 
-  struct Get: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Show where a region is.", discussion: "Example: meridian clusters get eu")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Name of the region.") var cluster: String
+  struct Get: AdminShow {
+    static let configuration = CommandConfiguration.verb("get", "Show where a region is.", example: "clusters get eu")
+    @OptionGroup var target: ClusterTarget
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.printObject("clusters/\(AdminSession.escape(cluster))", json: options.json)
-      }
-    }
+    var call: AdminCall { .get(target.path) }
   }
 
-  struct Create: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Make a region known.",
-      discussion: "Example: meridian clusters create eu --url http://eu:8080 --broker-url pulsar://eu:6650")
-    @OptionGroup var options: AdminOptions
+  struct Create: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "create", "Make a region known.",
+      example: "clusters create eu --url http://eu:8080 --broker-url pulsar://eu:6650")
+    @OptionGroup var target: ClusterTarget
     @OptionGroup var data: ClusterDataOptions
-    @Argument(help: "Name of the region.") var cluster: String
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(.put, "clusters/\(AdminSession.escape(cluster))", body: data.json)
-      }
-    }
+    func call() -> AdminCall { .put(target.path, data.json) }
   }
 
-  struct Update: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Change where a region is.",
-      discussion: "Example: meridian clusters update eu --broker-url pulsar://eu2:6650")
-    @OptionGroup var options: AdminOptions
+  struct Update: AdminVerb {
+    static let configuration = CommandConfiguration.verb(
+      "update", "Change where a region is.", example: "clusters update eu --broker-url pulsar://eu2:6650")
+    @OptionGroup var target: ClusterTarget
     @OptionGroup var data: ClusterDataOptions
-    @Argument(help: "Name of the region.") var cluster: String
 
-    func run() async throws {
-      try await options.withSession {
-        let path = "clusters/\(AdminSession.escape(cluster))"
-        let known = try await $0.get(path).object
-        try await $0.send(.post, path, body: .object(known.merging(data.json.object) { _, new in new }))
-      }
+    func run(_ session: AdminSession) async throws {
+      let known = try await session.send(.get(target.path)).object
+      try await session.send(.post(target.path, .object(known.merging(data.json.object) { _, new in new })))
     }
   }
 
-  struct Delete: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Forget a region; refused while a tenant or namespace uses it.",
-      discussion: "Example: meridian clusters delete eu")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Name of the region.") var cluster: String
+  struct Delete: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "delete", "Forget a region; refused while a tenant or namespace uses it.", example: "clusters delete eu")
+    @OptionGroup var target: ClusterTarget
 
-    func run() async throws {
-      try await options.withSession { try await $0.send(.delete, "clusters/\(AdminSession.escape(cluster))") }
-    }
+    func call() -> AdminCall { .delete(target.path) }
   }
 }
 

@@ -1,27 +1,20 @@
 import ArgumentParser
 
 /// What rates and copies are set on: a namespace or a topic.
-protocol PolicyTarget: ExpressibleByArgument {
+protocol PolicyTarget: AdminTarget {
   /// As the command line calls them.
   static var noun: String { get }
-  static var hint: String { get }
   static var example: String { get }
-  /// The resource below which the policies are.
-  var policyPath: String { get }
 }
 
-extension NamespaceArgument: PolicyTarget {
+extension NamespaceTarget: PolicyTarget {
   static var noun: String { "namespaces" }
-  static var hint: String { "Namespace, as tenant/namespace." }
   static var example: String { "demo/orders" }
-  var policyPath: String { "namespaces/\(path)" }
 }
 
-extension TopicArgument: PolicyTarget {
+extension TopicTarget: PolicyTarget {
   static var noun: String { "topics" }
-  static var hint: String { "Topic." }
   static var example: String { "demo/orders/created" }
-  var policyPath: String { path }
 }
 
 /// A policy with a few numbers, and the options that set it; the names are pulsar-admin's.
@@ -48,52 +41,36 @@ enum PolicyCommands<Target: PolicyTarget> {
     [Get<Policy>.self, Set<Policy>.self, Remove<Policy>.self]
   }
 
-  struct Get<Policy: PolicyOptions>: AsyncParsableCommand {
+  struct Get<Policy: PolicyOptions>: AdminShow {
     static var configuration: CommandConfiguration {
-      CommandConfiguration(
-        commandName: "get-\(Policy.name)", abstract: "Show \(Policy.what).",
-        discussion: "Example: meridian \(Target.noun) get-\(Policy.name) \(Target.example)")
+      .verb(
+        "get-\(Policy.name)", "Show \(Policy.what).", example: "\(Target.noun) get-\(Policy.name) \(Target.example)")
     }
-    @OptionGroup var options: AdminOptions
-    @Argument(help: ArgumentHelp(stringLiteral: Target.hint)) var target: Target
+    @OptionGroup var target: Target
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.printObject("\(target.policyPath)/\(Policy.resource)", json: options.json)
-      }
-    }
+    var call: AdminCall { .get("\(target.path)/\(Policy.resource)") }
   }
 
-  struct Set<Policy: PolicyOptions>: AsyncParsableCommand {
+  struct Set<Policy: PolicyOptions>: AdminChange {
     static var configuration: CommandConfiguration {
-      CommandConfiguration(
-        commandName: "set-\(Policy.name)", abstract: "Set \(Policy.what).",
-        discussion: "Example: meridian \(Target.noun) set-\(Policy.name) \(Target.example) \(Policy.example)")
+      .verb(
+        "set-\(Policy.name)", "Set \(Policy.what).",
+        example: "\(Target.noun) set-\(Policy.name) \(Target.example) \(Policy.example)")
     }
-    @OptionGroup var options: AdminOptions
+    @OptionGroup var target: Target
     @OptionGroup var policy: Policy
-    @Argument(help: ArgumentHelp(stringLiteral: Target.hint)) var target: Target
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(.post, "\(target.policyPath)/\(Policy.resource)", body: policy.body)
-      }
-    }
+    func call() -> AdminCall { .post("\(target.path)/\(Policy.resource)", policy.body) }
   }
 
-  struct Remove<Policy: PolicyOptions>: AsyncParsableCommand {
+  struct Remove<Policy: PolicyOptions>: AdminChange {
     static var configuration: CommandConfiguration {
-      CommandConfiguration(
-        commandName: "remove-\(Policy.name)", abstract: "Remove \(Policy.what).",
-        discussion: "Example: meridian \(Target.noun) remove-\(Policy.name) \(Target.example)")
+      .verb(
+        "remove-\(Policy.name)", "Remove \(Policy.what).",
+        example: "\(Target.noun) remove-\(Policy.name) \(Target.example)")
     }
-    @OptionGroup var options: AdminOptions
-    @Argument(help: ArgumentHelp(stringLiteral: Target.hint)) var target: Target
+    @OptionGroup var target: Target
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(.delete, "\(target.policyPath)/\(Policy.resource)")
-      }
-    }
+    func call() -> AdminCall { .delete("\(target.path)/\(Policy.resource)") }
   }
 }

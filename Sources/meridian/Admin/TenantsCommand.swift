@@ -9,83 +9,64 @@ struct TenantsCommand: AsyncParsableCommand {
       List.self, Get.self, Create.self, Update.self, Delete.self,
     ])
 
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "List the tenants.", discussion: "Example: meridian tenants list")
-    @OptionGroup var options: AdminOptions
+  struct List: AdminList {
+    static let configuration = CommandConfiguration.verb("list", "List the tenants.", example: "tenants list")
+    @OptionGroup var target: RegionTarget
 
-    func run() async throws {
-      try await options.withSession { try await $0.printNames("tenants", json: options.json, title: "TENANT") }
-    }
+    var title: String { "TENANT" }
+    var call: AdminCall { .get("tenants") }
   }
 
-  struct Get: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Show a tenant.", discussion: "Example: meridian tenants get demo")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Name of the tenant.") var tenant: String
+  struct Get: AdminShow {
+    static let configuration = CommandConfiguration.verb("get", "Show a tenant.", example: "tenants get demo")
+    @OptionGroup var target: TenantTarget
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.printObject("tenants/\(AdminSession.escape(tenant))", json: options.json)
-      }
-    }
+    var call: AdminCall { .get(target.path) }
   }
 
-  struct Create: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Create a tenant; without regions it may use every one that is known.",
-      discussion: "Example: meridian tenants create demo --allowed-clusters us,eu")
-    @OptionGroup var options: AdminOptions
+  /// Who administers a tenant, and where it may be.
+  struct Rules: ParsableArguments {
     @Option(name: [.customShort("r"), .customLong("admin-roles")], help: "Roles that administer it, with commas.")
     var roles: String?
     @Option(name: [.customShort("c"), .customLong("allowed-clusters")], help: "Regions that may hold it, with commas.")
     var clusters: String?
-    @Argument(help: "Name of the tenant.") var tenant: String
+  }
 
-    func run() async throws {
-      try await options.withSession {
-        let known = clusters == nil ? try await $0.get("clusters") : nil
-        let allowed = known ?? Arguments.list(clusters)
-        try await $0.send(
-          .put, "tenants/\(AdminSession.escape(tenant))",
-          body: .object(["adminRoles": Arguments.list(roles), "allowedClusters": allowed]))
-      }
+  struct Create: AdminVerb {
+    static let configuration = CommandConfiguration.verb(
+      "create", "Create a tenant; without regions it may use every one that is known.",
+      example: "tenants create demo --allowed-clusters us,eu")
+    @OptionGroup var target: TenantTarget
+    @OptionGroup var rules: Rules
+
+    func run(_ session: AdminSession) async throws {
+      let known = rules.clusters == nil ? try await session.send(.get("clusters")) : nil
+      let allowed = known ?? Arguments.list(rules.clusters)
+      try await session.send(
+        .put(target.path, .object(["adminRoles": Arguments.list(rules.roles), "allowedClusters": allowed])))
     }
   }
 
-  struct Update: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Change a tenant.", discussion: "Example: meridian tenants update demo --allowed-clusters us,eu,ap")
-    @OptionGroup var options: AdminOptions
-    @Option(name: [.customShort("r"), .customLong("admin-roles")], help: "Roles that administer it, with commas.")
-    var roles: String?
-    @Option(name: [.customShort("c"), .customLong("allowed-clusters")], help: "Regions that may hold it, with commas.")
-    var clusters: String?
-    @Argument(help: "Name of the tenant.") var tenant: String
+  struct Update: AdminVerb {
+    static let configuration = CommandConfiguration.verb(
+      "update", "Change a tenant.", example: "tenants update demo --allowed-clusters us,eu,ap")
+    @OptionGroup var target: TenantTarget
+    @OptionGroup var rules: Rules
 
-    func run() async throws {
-      try await options.withSession {
-        let path = "tenants/\(AdminSession.escape(tenant))"
-        var fields = try await $0.get(path).object
-        if let roles { fields["adminRoles"] = Arguments.list(roles) }
-        if let clusters { fields["allowedClusters"] = Arguments.list(clusters) }
-        try await $0.send(.post, path, body: .object(fields))
-      }
+    func run(_ session: AdminSession) async throws {
+      var fields = try await session.send(.get(target.path)).object
+      if let roles = rules.roles { fields["adminRoles"] = Arguments.list(roles) }
+      if let clusters = rules.clusters { fields["allowedClusters"] = Arguments.list(clusters) }
+      try await session.send(.post(target.path, .object(fields)))
     }
   }
 
-  struct Delete: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Delete a tenant that has no namespaces.", discussion: "Example: meridian tenants delete demo")
-    @OptionGroup var options: AdminOptions
+  struct Delete: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "delete", "Delete a tenant that has no namespaces.", example: "tenants delete demo")
+    @OptionGroup var target: TenantTarget
     @Flag(name: .shortAndLong, help: "Delete its namespaces too.") var force = false
-    @Argument(help: "Name of the tenant.") var tenant: String
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(.delete, "tenants/\(AdminSession.escape(tenant))", query: Arguments.force(force))
-      }
-    }
+    func call() -> AdminCall { .delete(target.path, query: Arguments.force(force)) }
   }
 }

@@ -3,253 +3,241 @@ import ArgumentParser
 /// `meridian topics`: manage topics.
 struct TopicsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "topics", abstract: "Manage topics.",
+    commandName: "topics", abstract: "Manage topics and their subscriptions.",
     discussion: "Example: meridian topics stats demo/orders/created",
     subcommands: [
       List.self, ListPartitioned.self, Create.self, CreatePartitioned.self, UpdatePartitioned.self,
-      Partitions.self, Delete.self, DeletePartitioned.self, Stats.self, PartitionedStats.self, InternalStats.self,
-      Unload.self, Terminate.self, LastMessageID.self, GetClusters.self, SetClusters.self, RemoveClusters.self,
-    ] + PolicyCommands<TopicArgument>.all)
+      CreateMissed.self, Partitions.self, Delete.self, DeletePartitioned.self, Truncate.self, Unload.self,
+      Terminate.self, TerminatePartitioned.self, Trim.self, GetClusters.self, SetClusters.self, RemoveClusters.self,
+      Subscriptions.self, CreateSubscription.self, Unsubscribe.self,
+    ] + SubscriptionVerbs.all + TopicReports.all + PolicyCommands<TopicTarget>.all)
 
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "List the topics of a namespace.", discussion: "Example: meridian topics list demo/orders")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Namespace, as tenant/namespace.") var namespace: NamespaceArgument
+  struct List: AdminList {
+    static let configuration = CommandConfiguration.verb(
+      "list", "List the topics of a namespace.", example: "topics list demo/orders")
+    @OptionGroup var target: NamespaceTarget
+    @Option(
+      name: [.customLong("td", withSingleDash: true), .customLong("topic-domain")],
+      help: "persistent or non_persistent.")
+    var domain: TopicDomainArgument = .persistent
+    @Flag(
+      name: [.customLong("ist", withSingleDash: true), .customLong("include-system-topic")],
+      help: "Topics that brokers made for themselves, too.")
+    var includesSystem = false
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.printNames("persistent/\(namespace.path)", json: options.json, title: "TOPIC")
-      }
+    var title: String { "TOPIC" }
+    var call: AdminCall {
+      .get(
+        "\(domain.path)/\(target.namespace.path)", query: [("includeSystemTopic", String(includesSystem))])
     }
   }
 
-  struct ListPartitioned: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "list-partitioned-topics",
-      abstract: "List the partitioned topics of a namespace.",
-      discussion: "Example: meridian topics list-partitioned-topics demo/orders")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Namespace, as tenant/namespace.") var namespace: NamespaceArgument
+  struct ListPartitioned: AdminList {
+    static let configuration = CommandConfiguration.verb(
+      "list-partitioned-topics", "List the partitioned topics of a namespace.",
+      example: "topics list-partitioned-topics demo/orders")
+    @OptionGroup var target: NamespaceTarget
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.printNames(
-          "persistent/\(namespace.path)/partitioned", json: options.json, title: "TOPIC")
-      }
+    var title: String { "TOPIC" }
+    var call: AdminCall { .get("persistent/\(target.namespace.path)/partitioned") }
+  }
+
+  /// Properties that a topic is created with.
+  struct Properties: ParsableArguments {
+    @Option(name: [.customShort("m"), .customLong("metadata")], help: "Properties, as a=b,c=d.")
+    var metadata: [String] = []
+
+    func fields() throws -> [String: JSONValue] {
+      let pairs = metadata.flatMap { $0.split(separator: ",").map { $0.trimmingSpaces() } }
+      return try Arguments.pairs(pairs, "--metadata")
     }
   }
 
-  struct Create: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Create a topic without partitions.",
-      discussion: "Example: meridian topics create demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
+  struct Create: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "create", "Create a topic without partitions.", example: "topics create demo/orders/created")
+    @OptionGroup var target: TopicTarget
+    @OptionGroup var properties: Properties
 
-    func run() async throws {
-      try await options.withSession { try await $0.send(.put, topic.path) }
+    func call() throws -> AdminCall {
+      let fields = try properties.fields()
+      return .put(target.path, fields.isEmpty ? nil : .object(fields))
     }
   }
 
-  struct CreatePartitioned: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "create-partitioned-topic",
-      abstract: "Create a partitioned topic.",
-      discussion: "Example: meridian topics create-partitioned-topic demo/orders/created --partitions 4")
-    @OptionGroup var options: AdminOptions
+  struct CreatePartitioned: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "create-partitioned-topic", "Create a partitioned topic.",
+      example: "topics create-partitioned-topic demo/orders/created --partitions 4")
+    @OptionGroup var target: TopicTarget
     @Option(name: .shortAndLong, help: "Number of partitions.") var partitions: Int
-    @Argument(help: "Topic.") var topic: TopicArgument
+    @OptionGroup var properties: Properties
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(
-          .put, "\(topic.path)/partitions", body: .integer(Int64(partitions)))
-      }
+    func call() throws -> AdminCall {
+      let fields = try properties.fields()
+      let count = JSONValue.integer(Int64(partitions))
+      return .put(
+        "\(target.path)/partitions",
+        fields.isEmpty ? count : .object(["partitions": count, "properties": .object(fields)]))
     }
   }
 
-  struct UpdatePartitioned: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "update-partitioned-topic",
-      abstract: "Add partitions to a topic.",
-      discussion: "Example: meridian topics update-partitioned-topic demo/orders/created --partitions 8")
-    @OptionGroup var options: AdminOptions
+  struct UpdatePartitioned: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "update-partitioned-topic", "Add partitions to a topic.",
+      example: "topics update-partitioned-topic demo/orders/created --partitions 8")
+    @OptionGroup var target: TopicTarget
     @Option(name: .shortAndLong, help: "New number of partitions.") var partitions: Int
-    @Argument(help: "Topic.") var topic: TopicArgument
+    @Flag(
+      name: [.customLong("ulo", withSingleDash: true), .customLong("update-local-only")],
+      help: "In this region only.")
+    var localOnly = false
+    @Flag(name: .shortAndLong, help: "Do not look at what there is.") var force = false
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(
-          .post, "\(topic.path)/partitions", body: .integer(Int64(partitions)))
-      }
+    func call() -> AdminCall {
+      let query = (localOnly ? [("updateLocalTopicOnly", "true")] : []) + Arguments.force(force)
+      return .post("\(target.path)/partitions", query: query, .integer(Int64(partitions)))
     }
   }
 
-  struct Partitions: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "get-partitioned-topic-metadata",
-      abstract: "Show how many partitions a topic has.",
-      discussion: "Example: meridian topics get-partitioned-topic-metadata demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
+  struct CreateMissed: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "create-missed-partitions", "Create the partitions of a topic that are missing.",
+      example: "topics create-missed-partitions demo/orders/created")
+    @OptionGroup var target: TopicTarget
 
-    func run() async throws {
-      try await options.withSession { try await $0.printObject("\(topic.path)/partitions", json: options.json) }
-    }
+    func call() -> AdminCall { .post("\(target.path)/createMissedPartitions") }
   }
 
-  struct Delete: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Delete a topic.", discussion: "Example: meridian topics delete demo/orders/created")
-    @OptionGroup var options: AdminOptions
+  struct Partitions: AdminShow {
+    static let configuration = CommandConfiguration.verb(
+      "get-partitioned-topic-metadata", "Show how many partitions a topic has.",
+      example: "topics get-partitioned-topic-metadata demo/orders/created")
+    @OptionGroup var target: TopicTarget
+
+    var call: AdminCall { .get("\(target.path)/partitions") }
+  }
+
+  struct Delete: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "delete", "Delete a topic.", example: "topics delete demo/orders/created")
+    @OptionGroup var target: TopicTarget
     @Flag(name: .shortAndLong, help: "Close its producers and consumers.") var force = false
-    @Argument(help: "Topic.") var topic: TopicArgument
 
-    func run() async throws {
-      try await options.withSession { try await $0.send(.delete, topic.path, query: Arguments.force(force)) }
-    }
+    func call() -> AdminCall { .delete(target.path, query: Arguments.force(force)) }
   }
 
-  struct DeletePartitioned: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "delete-partitioned-topic",
-      abstract: "Delete a partitioned topic.",
-      discussion: "Example: meridian topics delete-partitioned-topic demo/orders/created")
-    @OptionGroup var options: AdminOptions
+  struct DeletePartitioned: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "delete-partitioned-topic", "Delete a partitioned topic.",
+      example: "topics delete-partitioned-topic demo/orders/created")
+    @OptionGroup var target: TopicTarget
     @Flag(name: .shortAndLong, help: "Close its producers and consumers.") var force = false
-    @Argument(help: "Topic.") var topic: TopicArgument
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(.delete, "\(topic.path)/partitions", query: Arguments.force(force))
-      }
+    func call() -> AdminCall { .delete("\(target.path)/partitions", query: Arguments.force(force)) }
+  }
+
+  struct Truncate: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "truncate", "Skip the backlog of every subscription, and delete what is not needed.",
+      example: "topics truncate demo/orders/created")
+    @OptionGroup var target: TopicTarget
+
+    func call() -> AdminCall { .delete("\(target.path)/truncate") }
+  }
+
+  struct Unload: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "unload", "Unload a topic; clients reconnect.", example: "topics unload demo/orders/created")
+    @OptionGroup var target: TopicTarget
+
+    func call() -> AdminCall { .put("\(target.path)/unload") }
+  }
+
+  struct Terminate: AdminVerb {
+    static let configuration = CommandConfiguration.verb(
+      "terminate", "End a topic: nothing can be published to it any more.",
+      example: "topics terminate demo/orders/created")
+    @OptionGroup var target: TopicTarget
+
+    func run(_ session: AdminSession) async throws {
+      AdminSession.printRows(try await session.send(.post("\(target.path)/terminate")))
     }
   }
 
-  struct Stats: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Show rates, backlog, subscriptions and replication of a topic.",
-      discussion: "Example: meridian topics stats demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
+  struct TerminatePartitioned: AdminVerb {
+    static let configuration = CommandConfiguration.verb(
+      "partitioned-terminate", "End every partition of a topic: nothing can be published to it any more.",
+      example: "topics partitioned-terminate demo/orders/created")
+    @OptionGroup var target: TopicTarget
 
-    func run() async throws {
-      try await options.withSession {
-        try await TopicStatsOutput.print($0.get("\(topic.path)/stats"), json: options.json)
-      }
+    func run(_ session: AdminSession) async throws {
+      AdminSession.printRows(try await session.send(.post("\(target.path)/terminate/partitions")))
     }
   }
 
-  struct PartitionedStats: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "partitioned-stats",
-      abstract: "Show the stats of a partitioned topic.",
-      discussion: "Example: meridian topics partitioned-stats demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Flag(name: .customLong("per-partition"), help: "Each partition too.") var perPartition = false
-    @Argument(help: "Topic.") var topic: TopicArgument
+  struct Trim: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "trim-topic", "Delete what no subscription and no retention rule needs.",
+      example: "topics trim-topic demo/orders/created")
+    @OptionGroup var target: TopicTarget
 
-    func run() async throws {
-      try await options.withSession {
-        try await TopicStatsOutput.print(
-          $0.get("\(topic.path)/partitioned-stats", query: [("perPartition", String(perPartition))]), json: options.json
-        )
-      }
-    }
+    func call() -> AdminCall { .post("\(target.path)/trim") }
   }
 
-  struct InternalStats: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "stats-internal",
-      abstract: "Show the ledgers and cursors of a topic.",
-      discussion: "Example: meridian topics stats-internal demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
+  struct GetClusters: AdminList {
+    static let configuration = CommandConfiguration.verb(
+      "get-replication-clusters", "Show the regions that a topic is replicated to.",
+      example: "topics get-replication-clusters demo/orders/created")
+    @OptionGroup var target: TopicTarget
 
-    func run() async throws {
-      try await options.withSession { try await JSONOutput.print($0.get("\(topic.path)/internalStats")) }
-    }
+    var title: String { "REGION" }
+    var call: AdminCall { .get("\(target.path)/replication") }
   }
 
-  struct Unload: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Unload a topic; clients reconnect.",
-      discussion: "Example: meridian topics unload demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
-
-    func run() async throws {
-      try await options.withSession { try await $0.send(.put, "\(topic.path)/unload") }
-    }
-  }
-
-  struct Terminate: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "End a topic: nothing can be published to it any more.",
-      discussion: "Example: meridian topics terminate demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
-
-    func run() async throws {
-      try await options.withSession { try await AdminSession.printRows($0.send(.post, "\(topic.path)/terminate")) }
-    }
-  }
-
-  struct LastMessageID: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "last-message-id",
-      abstract: "Show the id of the last message.",
-      discussion: "Example: meridian topics last-message-id demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
-
-    func run() async throws {
-      try await options.withSession { try await $0.printObject("\(topic.path)/lastMessageId", json: options.json) }
-    }
-  }
-
-  struct GetClusters: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "get-replication-clusters",
-      abstract: "Show the regions that a topic is replicated to.",
-      discussion: "Example: meridian topics get-replication-clusters demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
-
-    func run() async throws {
-      try await options.withSession {
-        try await $0.printNames("\(topic.path)/replication", json: options.json, title: "REGION")
-      }
-    }
-  }
-
-  struct SetClusters: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "set-replication-clusters",
-      abstract: "Set the regions that a topic is replicated to.",
-      discussion: "Example: meridian topics set-replication-clusters demo/orders/created --clusters us,eu")
-    @OptionGroup var options: AdminOptions
+  struct SetClusters: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "set-replication-clusters", "Set the regions that a topic is replicated to.",
+      example: "topics set-replication-clusters demo/orders/created --clusters us,eu")
+    @OptionGroup var target: TopicTarget
     @Option(name: .shortAndLong, help: "Regions, with commas.") var clusters: String
-    @Argument(help: "Topic.") var topic: TopicArgument
 
-    func run() async throws {
-      try await options.withSession {
-        try await $0.send(.post, "\(topic.path)/replication", body: Arguments.list(clusters))
-      }
-    }
+    func call() -> AdminCall { .post("\(target.path)/replication", Arguments.list(clusters)) }
   }
 
-  struct RemoveClusters: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "remove-replication-clusters",
-      abstract: "Leave the regions of a topic to its namespace.",
-      discussion: "Example: meridian topics remove-replication-clusters demo/orders/created")
-    @OptionGroup var options: AdminOptions
-    @Argument(help: "Topic.") var topic: TopicArgument
+  struct RemoveClusters: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "remove-replication-clusters", "Leave the regions of a topic to its namespace.",
+      example: "topics remove-replication-clusters demo/orders/created")
+    @OptionGroup var target: TopicTarget
 
-    func run() async throws {
-      try await options.withSession { try await $0.send(.delete, "\(topic.path)/replication") }
-    }
+    func call() -> AdminCall { .delete("\(target.path)/replication") }
+  }
+
+  // The verbs of `meridian subscriptions` that pulsar-admin has under other names.
+
+  struct Subscriptions: AsyncParsableCommand {
+    static let configuration = CommandConfiguration.verb(
+      "subscriptions", "List the subscriptions of a topic.", example: "topics subscriptions demo/orders/created")
+    @OptionGroup var verb: SubscriptionsCommand.List
+
+    func run() async throws { try await verb.run() }
+  }
+
+  struct CreateSubscription: AsyncParsableCommand {
+    static let configuration = CommandConfiguration.verb(
+      "create-subscription", "Create a subscription.",
+      example: "topics create-subscription demo/orders/created -s billing --messageId earliest")
+    @OptionGroup var verb: SubscriptionsCommand.Create
+
+    func run() async throws { try await verb.run() }
+  }
+
+  struct Unsubscribe: AsyncParsableCommand {
+    static let configuration = CommandConfiguration.verb(
+      "unsubscribe", "Delete a subscription.", example: "topics unsubscribe demo/orders/created -s billing")
+    @OptionGroup var verb: SubscriptionsCommand.Delete
+
+    func run() async throws { try await verb.run() }
   }
 }

@@ -19,6 +19,7 @@ struct ProduceCommand: AsyncParsableCommand {
         meridian produce demo/orders/created 'order 1' 'order 2' --key customer-7
         tail -f orders.jsonl | meridian produce demo/orders/created --compression zstd
         meridian produce demo/orders/created --count 100000 --size 1kib --rate 5000
+        meridian produce demo/orders/created --file catalogue.bin --whole --chunking
       """)
 
   @Argument(help: "Topic: persistent://tenant/namespace/topic, tenant/namespace/topic, or a name in public/default.")
@@ -39,6 +40,10 @@ struct ProduceCommand: AsyncParsableCommand {
   var replicateTo: String?
   @Option(help: ArgumentHelp("Name of the producer; with deduplication it must stay the same.", valueName: "name"))
   var producerName: String?
+  @Flag(help: "Cut messages that are larger than the region takes into chunks; consumers put them together.")
+  var chunking = false
+  @Option(help: ArgumentHelp("Cut messages that are larger than this, too (with --chunking).", valueName: "size"))
+  var chunkMaxMessageSize: SizeArgument?
   @OptionGroup(title: "Batches") var batching: BatchingOptions
   @OptionGroup(title: "Connection") var connection: ClientOptions
   @Flag(help: "Print the summary as JSON.") var json = false
@@ -49,6 +54,9 @@ struct ProduceCommand: AsyncParsableCommand {
     if let rate, !(rate > 0) { throw ValidationError("--rate must be above 0") }
     if let bad = properties.first(where: { !$0.contains("=") }) {
       throw ValidationError("property `\(bad)` must be name=value")
+    }
+    if let chunkMaxMessageSize, !chunking || chunkMaxMessageSize.bytes < 1 {
+      throw ValidationError("--chunk-max-message-size must be 1 or more, and needs --chunking")
     }
     if !messages.isEmpty, file != nil { throw ValidationError("give messages or --file, not both") }
   }
@@ -84,9 +92,12 @@ struct ProduceCommand: AsyncParsableCommand {
   private func publish(_ client: PulsarClient, _ interrupt: Interrupt) async throws -> ProduceSummary {
     var configuration = batching.configuration
     configuration.name = producerName
+    configuration.chunkingEnabled = chunking
+    configuration.chunkMaxMessageSize = chunkMaxMessageSize?.bytes
+    // A file that cannot be read is told before anything is connected.
+    var source = try PayloadSource(self)
     let producer = try await client.producer(topic: topic, configuration: configuration)
     let tally = NIOLockedValueBox(Tally())
-    var source = try PayloadSource(self)
     var pacer = rate.map { Pacer(rate: $0) }
     var bar = ProgressBar(total: source.total, isEnabled: progress)
     let start = ContinuousClock.now

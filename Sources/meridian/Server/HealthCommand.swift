@@ -15,7 +15,7 @@ struct HealthCommand: AsyncParsableCommand {
     let session = try AdminSession(address: address)
     defer { session.close() }
     do {
-      let answer = try await session.get("brokers/health")
+      let answer = try await session.send(.get("brokers/health"))
       if options.json {
         try JSONOutput.print(.object(["healthy": .bool(true), "adminUrl": .string(address)]))
       } else {

@@ -33,39 +33,38 @@ struct AdminSession {
     return escaped
   }
 
-  /// Gets a resource below `/admin/v2/`.
-  func get(_ path: String, query: [(String, String)] = []) async throws -> JSONValue {
-    try await call(.get, path, query: query, body: nil)
+  /// Makes a call; answers what came back, `null` if nothing did.
+  @discardableResult
+  func send(_ call: AdminCall) async throws -> JSONValue {
+    let answer = try await answer(call).body
+    guard !answer.isEmpty else { return .null }
+    return (try? JSONDecoder().decode(JSONValue.self, from: Data(answer)))
+      ?? .string(String(decoding: answer, as: UTF8.self))
   }
 
-  /// Changes a resource below `/admin/v2/`; answers what came back, `null` if nothing did.
-  @discardableResult
-  func send(_ method: Method, _ path: String, query: [(String, String)] = [], body: JSONValue? = nil) async throws
-    -> JSONValue
-  {
-    try await call(method, path, query: query, body: body)
+  /// Makes a call; answers all that came back.
+  func answer(_ call: AdminCall) async throws -> AdminClient.Response {
+    var target = "/admin/v2/" + call.path
+    for (index, pair) in call.query.enumerated() {
+      target += (index == 0 ? "?" : "&") + Self.escape(pair.0) + "=" + Self.escape(pair.1)
+    }
+    let bytes = try call.body.map { [UInt8](try JSONEncoder().encode($0)) }
+    return try await client.send(call.method.rawValue, target, body: bytes)
   }
 
   /// Prints a list of names, one a line under a title, or as JSON.
-  func printNames(_ path: String, query: [(String, String)] = [], json: Bool, title: String) async throws {
-    let answer = try await get(path, query: query)
-    if json {
-      try JSONOutput.print(answer)
-    } else {
-      var table = Table(title)
-      for name in answer.array { table.add(name.text) }
-      table.print()
-    }
+  func printNames(_ call: AdminCall, json: Bool, title: String) async throws {
+    let answer = try await send(call)
+    if json { return try JSONOutput.print(answer) }
+    var table = Table(title)
+    for name in answer.array { table.add(name.text) }
+    table.print()
   }
 
   /// Prints an object as rows of key and value, or as JSON.
-  func printObject(_ path: String, query: [(String, String)] = [], json: Bool) async throws {
-    let answer = try await get(path, query: query)
-    if json {
-      try JSONOutput.print(answer)
-    } else {
-      Self.printRows(answer)
-    }
+  func printObject(_ call: AdminCall, json: Bool) async throws {
+    let answer = try await send(call)
+    if json { try JSONOutput.print(answer) } else { Self.printRows(answer) }
   }
 
   /// Prints one value: an object as rows, anything else on a line.
@@ -77,19 +76,5 @@ struct AdminSession {
     var table = Table("FIELD", "VALUE")
     for (key, value) in fields.sorted(by: { $0.key < $1.key }) { table.add(key, value.text) }
     table.print()
-  }
-
-  private func call(_ method: Method, _ path: String, query: [(String, String)], body: JSONValue?) async throws
-    -> JSONValue
-  {
-    var target = "/admin/v2/" + path
-    for (index, pair) in query.enumerated() {
-      target += (index == 0 ? "?" : "&") + Self.escape(pair.0) + "=" + Self.escape(pair.1)
-    }
-    let bytes = try body.map { [UInt8](try JSONEncoder().encode($0)) }
-    let answer = try await client.send(method.rawValue, target, body: bytes).body
-    guard !answer.isEmpty else { return .null }
-    return (try? JSONDecoder().decode(JSONValue.self, from: Data(answer)))
-      ?? .string(String(decoding: answer, as: UTF8.self))
   }
 }
