@@ -4,9 +4,12 @@
   compose_client.py --url URL produce A B REGION       messages A..<B to the topic of this region, each acknowledged
   compose_client.py --url URL consume A B REGION       subscription `check` gets exactly A..<B of the other region
   compose_client.py --url URL audit A B REGION         subscription `audit` gets exactly A..<B of the other region
+
+--rate N publishes at most N messages a second; --half FILE makes that file when half of them are acknowledged.
 """
 
 import argparse
+import pathlib
 import sys
 import time
 
@@ -35,17 +38,20 @@ def produce(session, arguments):
     producer = session.create_producer(topic(arguments.region), block_if_queue_full=True, send_timeout_millis=60000)
     failures = []
     acknowledged = 0
+    half = (arguments.last - arguments.first) // 2
 
     def done(result, _):
         nonlocal acknowledged
         acknowledged += 1
+        if acknowledged == half and arguments.half:
+            pathlib.Path(arguments.half).touch()
         if result != pulsar.Result.Ok:
             failures.append(result)
 
     for number in range(arguments.first, arguments.last):
         producer.send_async(str(number).encode(), done, partition_key=str(number % 7))
         if number % 50 == 49:
-            time.sleep(0.01)
+            time.sleep(50 / arguments.rate)
     producer.flush()
     deadline = time.monotonic() + DEADLINE_SECONDS
     while acknowledged < arguments.last - arguments.first and time.monotonic() < deadline:
@@ -85,6 +91,8 @@ def receive(consumer, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True)
+    parser.add_argument("--rate", type=float, default=5000)
+    parser.add_argument("--half")
     parser.add_argument("action", choices=["subscribe", "produce", "consume", "audit"])
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
