@@ -135,24 +135,20 @@ def test_chunks_of_the_command_line_reach_the_real_client_and_back(region, topic
     client.close()
 
 
-def subcommands(*path):
-    """Every command below `path`, from the help pages."""
-    help_text = run(*path, "--help").stdout.decode()
-    yield path, help_text
-    if "SUBCOMMANDS:" not in help_text:
-        return
-    for line in help_text.split("SUBCOMMANDS:")[1].splitlines():
-        name = line[2:].split(" ")[0].rstrip(",") if line.startswith("  ") and line[2:3].strip() else ""
-        if name and not line.startswith("  See "):
-            yield from subcommands(*path, name)
+def pages(command, path=()):
+    """Every command below one, with its help page's text, from what the program tells shells of itself."""
+    path = (*path, command["commandName"])
+    yield " ".join(path), command.get("discussion", "")
+    for subcommand in command.get("subcommands", []):
+        if subcommand.get("shouldDisplay", True) and subcommand["commandName"] != "help":
+            yield from pages(subcommand, path)
 
 
 def test_every_help_page_has_an_example():
-    pages = list(subcommands())
-    assert len(pages) > 90
-    without = [" ".join(path) for path, text in pages[1:] if "xample" not in text]
-    assert without == []
-    assert "meridian mesh up" in pages[0][1]
+    known = dict(pages(json.loads(run("--experimental-dump-help").stdout)["command"]))
+    assert len(known) > 90 and "meridian topics create-subscription" in known
+    assert [path for path, text in known.items() if "meridian " not in text] == []
+    assert "Example: meridian topics skip" in run("topics", "skip", "--help").stdout.decode()
     assert run("--version").stdout.decode().startswith("meridian ")
 
 
@@ -206,6 +202,9 @@ def test_errors_are_one_clear_sentence_and_start_nothing(tmp_path):
     assert "nowhere.yaml" in refused("mesh", "up", str(tmp_path / "nowhere.yaml"), "--data", data, "--detach")
     assert data in refused("mesh", "status", "--data", data)
     assert data in refused("lag", "--data", data, code=3)
+    # What cannot be judged is no warning.
+    assert "from:to" in refused("lag", "--link", "us-xx", "--data", data, "--admin-url", "http://127.0.0.1:1", code=64)
+    assert "--warn" in refused("lag", "--warn", "30s", "--crit", "5s", "--data", data, code=64)
     assert "--wann" in refused("lag", "--wann", "5s")
     assert "--warn" in refused("lag", "--warn", "soon", "--data", data)
     assert "http://127.0.0.1:1" in refused("topics", "list", "public/default", "--admin-url", "http://127.0.0.1:1")
@@ -214,3 +213,17 @@ def test_errors_are_one_clear_sentence_and_start_nothing(tmp_path):
     config = tmp_path / "config.json"
     config.write_text('{"brokerServicePrt": 1}')
     assert "brokerServicePrt" in refused("standalone", "--config", str(config))
+
+
+def test_lag_says_unknown_of_a_link_that_is_not_there_and_a_line_for_each_look(mesh):
+    result = mesh.cli("lag", "--link", "us:xx", "--data", str(mesh.data), ok=(3,))
+    assert "us:xx" in result.stderr and "us:eu" in result.stderr and result.stdout == ""
+    assert "nobody/nothing" in mesh.cli("lag", "--namespace", "nobody/nothing", "--data", str(mesh.data)).stderr
+    watching = subprocess.Popen([BINARY, "lag", "--watch=100ms", "--json", "--data", str(mesh.data)], stdout=subprocess.PIPE)
+    try:
+        for _ in range(2):
+            assert json.loads(watching.stdout.readline())["schemaVersion"] == 1
+    finally:
+        watching.terminate()
+        watching.wait(15)
+    assert watching.returncode in (0, 1, 2, 3)

@@ -32,7 +32,7 @@ struct LagCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Show it anew at this interval (--watch alone: 1s).", valueName: "interval"))
   var watch: String?
 
-  @Flag(help: "Print JSON (schemaVersion 1).") var json = false
+  @Flag(help: "Print JSON (schemaVersion 1); with --watch a document for each line.") var json = false
   @Option(help: ArgumentHelp("Only this namespace.", valueName: "tenant/namespace")) var namespace: String?
   @Option(help: ArgumentHelp("Only this link, as from:to.", valueName: "from:to")) var link: String?
   @Option(help: ArgumentHelp("Seconds behind that are worth a warning.", valueName: "duration")) var warn = "5s"
@@ -45,15 +45,23 @@ struct LagCommand: AsyncParsableCommand {
     guard let warning = Quantity.duration(warn), let critical = Quantity.duration(crit) else {
       throw ValidationError("--warn and --crit must be durations such as 5s or 500ms")
     }
+    guard warning <= critical else { throw ValidationError("--warn (\(warn)) must not be above --crit (\(crit))") }
     let thresholds = (Double(warning.nanoseconds) / 1e9, Double(critical.nanoseconds) / 1e9)
-    let targets: [LagCollector.Target]
+    let verdict: MeshLag.Verdict
     do {
-      targets = try findTargets()
+      verdict = try await run(thresholds)
+    } catch let error as ValidationError {
+      throw error
     } catch {
       // Nobody can tell how far anything is behind: that is UNKNOWN, not a warning.
       FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
       throw ExitCode(Int32(MeshLag.Verdict.unknown.rawValue))
     }
+    throw ExitCode(Int32(verdict.rawValue))
+  }
+
+  private func run(_ thresholds: (Double, Double)) async throws -> MeshLag.Verdict {
+    let targets = try findTargets()
     let fetcher = LagFetcher()
     let store = LagMemoryFile(data: data, explicit: !adminURLs.isEmpty)
     let collector = LagCollector(targets: targets, memory: store.load()) { try await fetcher.fetch($0) }
@@ -67,6 +75,10 @@ struct LagCommand: AsyncParsableCommand {
     } else {
       let lag = try await collect(collector, store)
       verdict = judge(lag, thresholds)
+      if let namespace, lag.namespaces.isEmpty {
+        FileHandle.standardError.write(
+          Data("no topic of \(namespace) is replicated by any region that answered\n".utf8))
+      }
       if json {
         try JSONOutput.print(LagDocument(lag: lag, verdict: verdict))
       } else {
@@ -75,7 +87,7 @@ struct LagCommand: AsyncParsableCommand {
       }
     }
     await fetcher.close()
-    throw ExitCode(Int32(verdict.rawValue))
+    return verdict
   }
 
   private func show(
@@ -90,7 +102,7 @@ struct LagCommand: AsyncParsableCommand {
       let lag = try await collect(collector, store)
       verdict = judge(lag, thresholds)
       if json {
-        try JSONOutput.print(LagDocument(lag: lag, verdict: verdict))
+        try JSONOutput.printLine(LagDocument(lag: lag, verdict: verdict))
       } else {
         let style = LagScreen.Style(color: useColor, unicode: useUnicode, namespaces: top)
         let screen = LagScreen(lag: lag, verdict: verdict, style: style)

@@ -8,6 +8,14 @@ enum JSONOutput {
     Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
+  /// Prints a document on one line, for streams of them.
+  static func printLine(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    fflush(nil)
+  }
+
   /// Prints what a region answered, as it is or re-indented.
   static func print(_ body: JSONValue) throws {
     let encoder = JSONEncoder()
