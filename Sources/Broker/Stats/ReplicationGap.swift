@@ -62,6 +62,11 @@ public struct ReplicationGaps: Hashable, Sendable {
     "meridian.gap.\(region).\(index).\(field)"
   }
 
+  /// The regions of which there is something in the properties of a cursor.
+  public static func regions(in properties: [String: Int64]) -> [String] {
+    properties.keys.compactMap { $0.hasPrefix(countKey("")) ? String($0.dropFirst(countKey("").count)) : nil }
+  }
+
   /// What ``write(into:region:)`` wrote.
   public init(properties: [String: Int64], region: String) {
     guard let count = properties[Self.countKey(region)], count > 0 else { return }

@@ -2,8 +2,10 @@
 public struct EffectivePolicies: Hashable, Sendable {
   /// The regions the topic is replicated to, without the local one.
   public var remoteClusters: Set<String> = []
-  /// The regions whose messages the topic takes.
-  public var acceptedClusters: Set<String> = []
+  /// The regions whose messages the topic takes: those the policies name, if the namespace's allowed clusters are set;
+  /// `nil` for every region that proves to be one. The latter is how one-way replication is set up between Pulsar clusters:
+  /// only the source's namespace names the other side.
+  public var acceptedClusters: Set<String>?
   /// The regions that other policies name and that the namespace's `residencyDeny` keeps its messages out of.
   public var withheldClusters: Set<String> = []
   /// Whether `residencyDeny` keeps the namespace's messages out of this very region.
@@ -71,7 +73,9 @@ public struct EffectivePolicies: Hashable, Sendable {
     let named = Set(clusters).subtracting([local])
     remoteClusters = named.subtracting(denied)
     withheldClusters = named.intersection(denied)
-    acceptedClusters = named.union(namespace.replicationClusters).union(namespace.allowedClusters).subtracting([local])
+    if !namespace.allowedClusters.isEmpty {
+      acceptedClusters = named.union(namespace.replicationClusters).union(namespace.allowedClusters)
+    }
     isLocalDenied = denied.contains(local)
     replicationStartAt = namespace.replicationStartAt ?? configuration.replicationStartAt
     isDeduplicationEnabled =
@@ -153,11 +157,11 @@ extension EffectivePolicies {
         .notAllowed,
         "Messages of namespace \(topic.namespace) must not enter region \(local): its residencyDeny names it")
     }
-    guard acceptedClusters.contains(region) || region == local else {
+    guard acceptedClusters?.contains(region) != false || region == local else {
       throw BrokerError(
         .notAllowed,
-        "Region \(local) takes no messages of region \(region) in namespace \(topic.namespace): add it there to the "
-          + "replication clusters, or to the allowed clusters")
+        "Region \(local) takes no messages of region \(region) in namespace \(topic.namespace): its allowed clusters do not "
+          + "name it")
     }
   }
 }

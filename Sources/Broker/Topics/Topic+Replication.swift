@@ -250,7 +250,7 @@ extension Topic {
     let properties = progressCursor.properties
     guard !properties.isEmpty else { return [:] }
     var all: [String: ReplicationGaps] = [:]
-    for region in policies.acceptedClusters {
+    for region in ReplicationGaps.regions(in: properties) {
       let gaps = ReplicationGaps(properties: properties, region: region)
       if gaps.count > 0 { all[region] = gaps }
     }

@@ -295,11 +295,11 @@ import TopicLog
     }
   }
 
-  @Test func aRegionThatTheNamespaceDoesNotNameIsRefusedAndItsStreamEnds() async throws {
+  @Test func aRegionThatTheAllowedClustersDoNotNameIsRefusedAndItsStreamEnds() async throws {
     try await TestRegion.with(links: true) { region in
       let client = try await link(region)
       _ = try await stream(client)
-      try await region.policies.updateNamespace(.publicDefault) { $0.allowedClusters = [] }
+      try await region.policies.updateNamespace(.publicDefault) { $0.allowedClusters = ["eu", "old"] }
       await region.broker.policiesChanged(.publicDefault)
       #expect(try await client.receive(.closeProducer).closeProducer.producerID == 1)
       let error = try await refusal(client) {

@@ -45,7 +45,6 @@ final class TestRegion: Sendable {
     let certificates = links ? try LinkCertificates(in: directory) : nil
     if let certificates {
       try certificates.serve(&configuration)
-      try await policies.updateNamespace(.publicDefault) { $0.allowedClusters = [cluster, "us", "old"] }
     }
     configure(&configuration)
     let broker = Broker(
