@@ -150,7 +150,7 @@ let package = Package(
     tests("MetadataStore", [nio, logging]),
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
-    tests("Bookie", ["BookieWire", "MetadataStore", nio, nioPosix, concurrencyHelpers, logging]),
+    tests("Bookie", ["BookieWire", "Checksums", "MetadataStore", nio, nioPosix, concurrencyHelpers, logging]),
     tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests("TopicLog", ["Ledgers", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests(

@@ -1,4 +1,5 @@
 import BookieWire
+import Checksums
 import NIOCore
 import Testing
 
@@ -59,14 +60,25 @@ struct CacheAndCheckpointTests {
     #expect(segment.entry(at: small.location) == ByteBuffer(string: "abc"))
     #expect(segment.entry(at: large.location).readableBytes == 4 + body.readableBytes)
     #expect(segment.entry(at: last.location) == ByteBuffer(string: "z"))
+    // The checksum holds whatever happens to the segment after it was computed.
+    func checksum() -> UInt32 {
+      var all = ByteBuffer()
+      segment.forEachPiece { all.writeBytes($0) }
+      return CRC32C.checksum(all)
+    }
+    segment.computeChecksum()
+    #expect(segment.checksum == checksum())
+    segment.append(.ledger, ledgerID: 5, key: LedgerMasterKey(password: []))
+    #expect(segment.checksum == checksum())
     segment.void(item: last.item, length: 1)
+    #expect(segment.checksum == checksum())
     var bytes = ByteBuffer()
     segment.forEachPiece { bytes.writeBytes($0) }
     #expect(bytes.readableBytes == segment.byteCount)
     bytes.withUnsafeReadableBytes { raw in
       var items = JournalItems(raw, 0..<raw.count)
-      let found = [items.next()?.range.count, items.next()?.range.count, items.next()?.range.count]
-      #expect(found == [3, 4 + body.readableBytes, nil])
+      let found = (0..<4).map { _ in items.next()?.range.count }
+      #expect(found == [3, 4 + body.readableBytes, 28, nil])
     }
   }
 

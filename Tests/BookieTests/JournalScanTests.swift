@@ -1,3 +1,4 @@
+import Checksums
 import Foundation
 import Logging
 import NIOCore
@@ -44,6 +45,17 @@ struct JournalScanTests {
   @Test("Whole records come in order, and zeros behind them are the end")
   func whole() {
     #expect(Self.steps(Self.file([10, 5000, 0, 4072])) == ["1:10", "2:5000", "3:0", "4:4072", "end"])
+  }
+
+  @Test("A record sealed with a known checksum is the same as one that is read for it")
+  func knownChecksum() {
+    var records = [[UInt8](repeating: 9, count: 4096), [UInt8](repeating: 9, count: 4096)]
+    let payload = Array(records[0][JournalFormat.recordHeaderSize..<1024])
+    records[0].withUnsafeMutableBytes { JournalFormat.seal($0, payload: payload.count, logID: 7, sequence: 3) }
+    records[1].withUnsafeMutableBytes {
+      JournalFormat.seal($0, payload: payload.count, checksum: CRC32C.checksum(payload), logID: 7, sequence: 3)
+    }
+    #expect(records[0] == records[1])
   }
 
   @Test("A bad last record is a torn tail wherever it is cut or flipped")

@@ -1,4 +1,5 @@
 import BookieWire
+import Checksums
 import NIOCore
 
 /// The kinds of items in a journal record.
@@ -43,6 +44,8 @@ struct EntrySegment {
   private var payloads: [Payload] = []
   /// Bytes in all items, headers included.
   private(set) var byteCount = 0
+  /// The CRC32C of all items, if it was computed and holds.
+  private var knownChecksum: UInt32?
 
   init(capacity: Int) {
     arena = ByteBufferAllocator().buffer(capacity: capacity)
@@ -52,6 +55,7 @@ struct EntrySegment {
   mutating func append(_ entry: EntryBytes) -> (item: Int, location: Location) {
     let size = entry.count
     let item = arena.writerIndex
+    knownChecksum = nil
     arena.writeInteger(JournalItemKind.entry.header(size: size))
     byteCount += 4 + size
     let offset = UInt32(arena.writerIndex)
@@ -65,21 +69,39 @@ struct EntrySegment {
 
   /// Appends what must be remembered of a ledger.
   mutating func append(_ kind: JournalItemKind, ledgerID: Int64, key: LedgerMasterKey) {
+    let start = arena.writerIndex
     arena.writeInteger(kind.header(size: 8 + LedgerMasterKey.byteCount))
     arena.writeInteger(ledgerID)
     key.write(into: &arena)
     byteCount += 12 + LedgerMasterKey.byteCount
+    if let known = knownChecksum, let item = arena.getSlice(at: start, length: 12 + LedgerMasterKey.byteCount) {
+      knownChecksum = CRC32C.checksum(item, extending: known)
+    }
   }
 
   /// Makes replay skip the item at `item`.
   mutating func void(item: Int, length: Int) {
     arena.setInteger(JournalItemKind.void.header(size: length), at: item)
+    knownChecksum = nil
   }
 
   /// The entry at `location`, sharing this segment's memory where it is in one piece.
   func entry(at location: Location) -> ByteBuffer {
     if location.payload >= 0 { return payloads[Int(location.payload)].entry.joined() }
     return arena.getSlice(at: Int(location.offset), length: Int(location.length)) ?? ByteBuffer()
+  }
+
+  /// The CRC32C of all items.
+  var checksum: UInt32 {
+    if let knownChecksum { return knownChecksum }
+    var crc: UInt32 = 0
+    forEachPiece { crc = CRC32C.checksum($0, extending: crc) }
+    return crc
+  }
+
+  /// Computes the checksum now, so that whoever asks for it later has it for nothing.
+  mutating func computeChecksum() {
+    knownChecksum = checksum
   }
 
   /// Calls `visit` with the bytes of all items in order.

@@ -1,6 +1,5 @@
 import BookieWire
 import Logging
-import NIOConcurrencyHelpers
 import NIOCore
 
 #if canImport(Glibc)
@@ -58,8 +57,9 @@ public enum JournalBenchmark {
     ]
   #endif
 
-  /// Measures each way, and then the journal with one append under way at a time and with several, each append being one
-  /// synced write. Blocks for as long as it takes; the files are removed.
+  /// Measures each way, and the journal with one append under way at a time and with several, each append being one synced
+  /// write. The ways take turns, so that whatever else the machine does falls on all of them. Blocks for as long as it takes;
+  /// the files are removed.
   ///
   /// - Parameters:
   ///   - directory: an existing directory on the disk to measure.
@@ -68,102 +68,160 @@ public enum JournalBenchmark {
   /// - Throws: ``BookieError`` if the disk refuses.
   public static func run(directory: String, batchBytes: Int, batches: Int) throws -> [Result] {
     let size = JournalFormat.aligned(max(1, batchBytes))
-    var results: [Result] = []
-    for way in ways {
-      if let result = try raw(way, directory, size, max(1, batches)) { results.append(result) }
+    let batches = max(1, batches)
+    var contestants: [any Contestant] = []
+    defer { for contestant in contestants { contestant.remove() } }
+    for (index, way) in ways.enumerated() {
+      let path = "\(directory)/journal-benchmark-\(index)"
+      if let raw = try RawWrites(way, path: path, size: size, batches: batches) { contestants.append(raw) }
     }
-    for depth in [1, 4] { results.append(try journal(directory, size, max(1, batches), depth: depth)) }
-    return results
+    for depth in [1, 4] {
+      let path = "\(directory)/journal-benchmark-depth-\(depth)"
+      contestants.append(try JournalWrites(directory: path, size: size, batches: batches, depth: depth))
+    }
+    var left = batches
+    while left > 0 {
+      let turn = min(left, 20)
+      for contestant in contestants { try contestant.write(turn) }
+      left -= turn
+    }
+    return contestants.map { result($0.name, size, $0.times, seconds: $0.seconds) }
   }
 
-  /// Nil if the file system has no such way.
-  private static func raw(_ way: Way, _ directory: String, _ size: Int, _ batches: Int) throws -> Result? {
-    let path = directory + "/journal-benchmark"
-    defer { unlink(path) }
-    if way.isPreallocated {
-      let file = try PosixFile(path: path, mode: .write)
-      let zeros = AlignedBuffer(capacity: size)
-      zeros.zero(0..<size)
-      for batch in 0..<batches { try file.write(UnsafeRawBufferPointer(zeros.bytes), at: batch * size) }
-      try file.syncAll()
-    }
-    let descriptor = systemOpen(path, O_RDWR | O_CREAT | O_CLOEXEC | way.flags)
-    guard descriptor >= 0 else {
-      if errno == EINVAL { return nil }
-      throw BookieError.io(action: "Opening", path: path, errno: errno)
-    }
-    defer { close(descriptor) }
-    let buffer = AlignedBuffer(capacity: size)
-    for index in buffer.bytes.indices { buffer.bytes[index] = UInt8(truncatingIfNeeded: index &* 31) }
-    var times: [Int64] = []
-    times.reserveCapacity(batches)
-    for batch in 0..<batches {
-      let start = NIODeadline.now()
-      guard pwrite(descriptor, buffer.bytes.baseAddress, size, off_t(batch * size)) == size else {
-        throw BookieError.io(action: "Writing", path: path, errno: errno)
+  /// One that takes turns with others.
+  private protocol Contestant: AnyObject {
+    var name: String { get }
+    /// Nanoseconds of each write.
+    var times: [Int64] { get }
+    /// Of all its turns.
+    var seconds: Double { get }
+    func write(_ batches: Int) throws
+    func remove()
+  }
+
+  private final class RawWrites: Contestant {
+    let name: String
+    private(set) var times: [Int64] = []
+    var seconds: Double { Double(times.reduce(0, +)) / 1e9 }
+    private let path: String
+    private let size: Int
+    private let syncs: Bool
+    private let descriptor: Int32
+    private let buffer: AlignedBuffer
+
+    /// Nil if the file system has no such way.
+    init?(_ way: Way, path: String, size: Int, batches: Int) throws {
+      name = way.name
+      self.path = path
+      self.size = size
+      syncs = way.syncs
+      buffer = AlignedBuffer(capacity: size)
+      if way.isPreallocated {
+        buffer.zero(0..<size)
+        let file = try PosixFile(path: path, mode: .write)
+        for batch in 0..<batches { try file.write(UnsafeRawBufferPointer(buffer.bytes), at: batch * size) }
+        try file.syncAll()
       }
-      #if canImport(Darwin)
-        let synced = way.syncs ? fcntl(descriptor, F_FULLFSYNC) : 0
-      #else
-        let synced = way.syncs ? fdatasync(descriptor) : 0
-      #endif
-      guard synced == 0 else { throw BookieError.io(action: "Syncing", path: path, errno: errno) }
-      times.append((NIODeadline.now() - start).nanoseconds)
+      descriptor = systemOpen(path, O_RDWR | O_CREAT | O_CLOEXEC | way.flags)
+      guard descriptor >= 0 else {
+        let reason = errno
+        unlink(path)
+        if reason == EINVAL { return nil }
+        throw BookieError.io(action: "Opening", path: path, errno: reason)
+      }
+      buffer.bytes.initializeMemory(as: UInt8.self, repeating: 0x5A)
     }
-    return result(way.name, size, times, seconds: Double(times.reduce(0, +)) / 1e9)
+
+    func write(_ batches: Int) throws {
+      for _ in 0..<batches {
+        let start = NIODeadline.now()
+        guard pwrite(descriptor, buffer.bytes.baseAddress, size, off_t(times.count * size)) == size else {
+          throw BookieError.io(action: "Writing", path: path, errno: errno)
+        }
+        #if canImport(Darwin)
+          let synced = syncs ? fcntl(descriptor, F_FULLFSYNC) : 0
+        #else
+          let synced = syncs ? fdatasync(descriptor) : 0
+        #endif
+        guard synced == 0 else { throw BookieError.io(action: "Syncing", path: path, errno: errno) }
+        times.append((NIODeadline.now() - start).nanoseconds)
+      }
+    }
+
+    func remove() {
+      close(descriptor)
+      unlink(path)
+    }
   }
 
-  private static func journal(_ directory: String, _ size: Int, _ batches: Int, depth: Int) throws -> Result {
-    let path = directory + "/journal-benchmark.d"
-    var configuration = BookieConfiguration(
-      bookieID: "benchmark", journalDirectories: [path], ledgerDirectories: [path])
-    let files = configuration.environment.files
-    try files.createDirectory(path)
-    defer {
-      for name in (try? files.list(path)) ?? [] { try? files.remove(path + "/" + name) }
-      rmdir(path)
+  private final class JournalWrites: Contestant {
+    let name: String
+    private(set) var times: [Int64] = []
+    private(set) var seconds = 0.0
+    private let directory: String
+    private let depth: Int
+    private let journal: Journal
+    private let workers = StorageWorkers(hasThreads: true)
+    private let done = Mailbox<NIODeadline>()
+    private let entry: EntrySegment
+
+    init(directory: String, size: Int, batches: Int, depth: Int) throws {
+      name = "journal, \(depth) under way"
+      self.directory = directory
+      self.depth = depth
+      var configuration = BookieConfiguration(
+        bookieID: "benchmark", journalDirectories: [directory], ledgerDirectories: [directory])
+      configuration.journalMaxGroupBytes = size
+      configuration.journalMaxFileSize = (batches + 2) * size
+      configuration.journalPreallocation = (batches + 2) * size
+      try configuration.environment.files.createDirectory(directory)
+      let done = done
+      journal = Journal(
+        configuration: configuration, directory: directory, after: JournalMark(), spare: nil,
+        logger: Logger(label: "benchmark"), onFailure: { _ in done.close() }, onFullDisk: { _ in done.close() })
+      // The record's header has its place in the same write.
+      var segment = EntrySegment(capacity: size)
+      let bytes = max(0, size - JournalFormat.recordHeaderSize - 4)
+      _ = segment.append(EntryBytes(head: ByteBuffer(repeating: 7, count: bytes)))
+      // Connections compute it before they hand a batch over.
+      segment.computeChecksum()
+      entry = segment
+      try journal.start("journal-bench", workers)
     }
-    configuration.journalMaxGroupBytes = size
-    configuration.journalMaxFileSize = (batches + 2) * size
-    configuration.journalPreallocation = (batches + 2) * size
-    let failure = NIOLockedValueBox<String?>(nil)
-    let workers = StorageWorkers(hasThreads: true)
-    let done = Mailbox<NIODeadline>()
-    let journal = Journal(
-      configuration: configuration, directory: path, after: JournalMark(), spare: nil,
-      logger: Logger(label: "benchmark"),
-      onFailure: { text in
-        failure.withLockedValue { $0 = text }
-        done.close()
-      }, onFullDisk: { _ in })
-    try journal.start("journal-bench", workers)
-    defer {
+
+    func write(_ batches: Int) throws {
+      var starts: CircularBuffer<NIODeadline> = []
+      let begin = NIODeadline.now()
+      var submitted = 0
+      var finished = 0
+      while finished < batches {
+        while submitted < batches, starts.count < depth {
+          let now = NIODeadline.now()
+          starts.append(now)
+          submitted += 1
+          journal.append(
+            JournalAppend(
+              segment: entry, entries: 1, at: now, completion: .call { [done] _ in done.push(.now()) }))
+        }
+        done.wait(until: nil)
+        guard let ends = done.take() else {
+          throw BookieError.configuration("The journal in \(directory) could not write: check the disk's space.")
+        }
+        for end in ends {
+          finished += 1
+          times.append((end - starts.removeFirst()).nanoseconds)
+        }
+      }
+      seconds += Double((NIODeadline.now() - begin).nanoseconds) / 1e9
+    }
+
+    func remove() {
       journal.mailbox.close()
       workers.join("journal-bench")
+      let files = PosixFiles()
+      for name in (try? files.list(directory)) ?? [] { try? files.remove(directory + "/" + name) }
+      rmdir(directory)
     }
-    // The record's header has its place in the same write.
-    let entry = EntrySegment.filled(byteCount: size - JournalFormat.recordHeaderSize)
-    var times: [Int64] = []
-    var starts: CircularBuffer<NIODeadline> = []
-    let start = NIODeadline.now()
-    var submitted = 0
-    while times.count < batches {
-      while submitted < batches, starts.count < depth {
-        let now = NIODeadline.now()
-        starts.append(now)
-        submitted += 1
-        journal.append(
-          JournalAppend(
-            segment: entry, entries: 1, at: now, completion: .call { _ in done.push(.now()) }))
-      }
-      done.wait(until: nil)
-      guard let ends = done.take() else {
-        throw BookieError.configuration(failure.withLockedValue { $0 } ?? "The journal has ended.")
-      }
-      for end in ends { times.append((end - starts.removeFirst()).nanoseconds) }
-    }
-    let seconds = Double((NIODeadline.now() - start).nanoseconds) / 1e9
-    return result("journal, \(depth) under way", size, times, seconds: seconds)
   }
 
   private static func result(_ name: String, _ size: Int, _ times: [Int64], seconds: Double) -> Result {
@@ -174,14 +232,5 @@ public enum JournalBenchmark {
     return Result(
       name: name, batchBytes: size, batches: times.count, seconds: seconds, medianMicroseconds: quantile(0.5),
       p99Microseconds: quantile(0.99))
-  }
-}
-
-extension EntrySegment {
-  /// One entry that takes `byteCount` bytes with its item header.
-  fileprivate static func filled(byteCount: Int) -> EntrySegment {
-    var segment = EntrySegment(capacity: byteCount)
-    _ = segment.append(EntryBytes(head: ByteBuffer(repeating: 7, count: max(0, byteCount - 4))))
-    return segment
   }
 }

@@ -89,13 +89,23 @@ enum JournalFormat {
     return (bytes.bigEndian(at: 8, as: UInt64.self), bytes.bigEndian(at: 16, as: UInt64.self))
   }
 
-  /// Writes the record header in front of `payload`, which follows it in `record`.
-  static func seal(_ record: UnsafeMutableRawBufferPointer, payload: Int, logID: UInt64, sequence: UInt64) {
+  /// Writes the record header in front of `payload` bytes, which follow it in `record`.
+  /// - Parameter checksum: the payload's CRC32C, if it is known.
+  static func seal(
+    _ record: UnsafeMutableRawBufferPointer, payload: Int, checksum known: UInt32? = nil, logID: UInt64,
+    sequence: UInt64
+  ) {
     record.storeBytes(of: recordMagic.bigEndian, toByteOffset: 0, as: UInt32.self)
     record.storeBytes(of: UInt32(payload).bigEndian, toByteOffset: 4, as: UInt32.self)
     record.storeBytes(of: sequence.bigEndian, toByteOffset: 8, as: UInt64.self)
-    let bytes = UnsafeRawBufferPointer(record)[recordHeaderSize..<recordHeaderSize + payload]
-    let crc = checksum(UnsafeRawBufferPointer(rebasing: bytes), logID: logID, sequence: sequence)
+    let seed = seed(logID: logID, sequence: sequence, payload: payload)
+    let crc: UInt32
+    if let known {
+      crc = CRC32C.combine(seed, known, lengthOfB: payload)
+    } else {
+      let bytes = UnsafeRawBufferPointer(record)[recordHeaderSize..<recordHeaderSize + payload]
+      crc = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes), extending: seed)
+    }
     record.storeBytes(of: crc.bigEndian, toByteOffset: 16, as: UInt32.self)
     record.storeBytes(of: 0, toByteOffset: 20, as: UInt32.self)
   }
@@ -115,8 +125,13 @@ enum JournalFormat {
   }
 
   private static func checksum(_ payload: UnsafeRawBufferPointer, logID: UInt64, sequence: UInt64) -> UInt32 {
-    let seed = (logID.bigEndian, sequence.bigEndian, UInt64(payload.count).bigEndian)
-    return CRC32C.checksum(payload, extending: withUnsafeBytes(of: seed) { CRC32C.checksum($0) })
+    CRC32C.checksum(payload, extending: seed(logID: logID, sequence: sequence, payload: payload.count))
+  }
+
+  /// What a record's checksum begins with: bytes of another file or place never fit.
+  private static func seed(logID: UInt64, sequence: UInt64, payload: Int) -> UInt32 {
+    let seed = (logID.bigEndian, sequence.bigEndian, UInt64(payload).bigEndian)
+    return withUnsafeBytes(of: seed) { CRC32C.checksum($0) }
   }
 }
 

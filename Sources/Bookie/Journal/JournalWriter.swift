@@ -1,3 +1,4 @@
+import Checksums
 import NIOCore
 
 /// The part of a journal that writes: it belongs to the journal's thread.
@@ -109,12 +110,13 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
   private func store(_ group: [JournalAppend], _ payload: Int) -> Outcome {
     let size = JournalFormat.aligned(JournalFormat.recordHeaderSize + payload)
     if size > buffer.bytes.count { buffer = AlignedBuffer(capacity: size) }
-    lay(group, payload, size)
+    let checksum = lay(group, payload, size)
     do throws(BookieError) {
       // All that can meet a full disk comes before the sync, and leaves the journal as it was.
       if !file.fits(size, limit: journal.configuration.journalMaxFileSize) { try roll() }
       try file.reserve(size)
-      JournalFormat.seal(buffer.bytes, payload: payload, logID: file.logID, sequence: sequence)
+      JournalFormat.seal(
+        buffer.bytes, payload: payload, checksum: checksum, logID: file.logID, sequence: sequence)
       try file.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[0..<size]))
     } catch {
       return error.isOutOfSpace ? .refused(error) : .failed(error)
@@ -132,17 +134,21 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
     return .synced(size)
   }
 
-  /// Copies the group behind the place of the record's header.
-  private func lay(_ group: [JournalAppend], _ payload: Int, _ size: Int) {
+  /// Copies the group behind the place of the record's header. Returns its checksum, put together from those of its parts.
+  private func lay(_ group: [JournalAppend], _ payload: Int, _ size: Int) -> UInt32 {
     var offset = JournalFormat.recordHeaderSize
+    var checksum: UInt32 = 0
     let bytes = buffer.bytes
     for append in group {
-      append.segment?.forEachPiece { piece in
+      guard let segment = append.segment else { continue }
+      checksum = CRC32C.combine(checksum, segment.checksum, lengthOfB: segment.byteCount)
+      segment.forEachPiece { piece in
         UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + piece.count]).copyMemory(from: piece)
         offset += piece.count
       }
     }
     buffer.zero(offset..<size)
+    return checksum
   }
 
   private func roll() throws(BookieError) {

@@ -98,14 +98,14 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
 
 extension BookieStorage {
   /// Entries were found that cannot be read: they are remembered, and whoever wants to know is told, once.
-  func report(_ ledgerID: Int64, _ entryIDs: [Int64], log: UInt32) {
+  func report(_ ledgerID: Int64, _ entryIDs: [Int64], log: UInt32?) {
     let news = damage.add(ledgerID, entryIDs)
     guard !news.isEmpty else { return }
     logger.error(
       "Entries are damaged; another replica must restore them.",
       metadata: [
         "ledger": "\(ledgerID)", "first": "\(news[0])", "count": "\(news.count)",
-        "log": "\(logs.path(log) ?? "missing")",
+        "log": "\(log.flatMap { logs.path($0) } ?? "unknown")",
       ])
     configuration.onDamage?(DamagedEntries(ledgerID: ledgerID, entryIDs: news))
   }

@@ -51,11 +51,17 @@ struct AddBatch {
     segment.append(.ledger, ledgerID: ledgerID, key: key)
   }
 
-  /// Refuses all of it.
-  func refusal(_ code: BookieReturnCode) -> BookieReply {
+  /// Computes the checksum of what is laid out until now, which the journal needs.
+  mutating func checksum() {
+    segment.computeChecksum()
+  }
+
+  /// Refuses all of it but the adds of the given indices.
+  func refusal(_ code: BookieReturnCode, except: Set<Int> = []) -> BookieReply {
     .responses(
-      adds.map {
-        .add(AddResponse(requestID: $0.requestID, code: code, ledgerID: $0.ledgerID, entryID: $0.entryID))
+      adds.indices.lazy.filter { !except.contains($0) }.map { index in
+        let add = adds[index]
+        return .add(AddResponse(requestID: add.requestID, code: code, ledgerID: add.ledgerID, entryID: add.entryID))
       })
   }
 }

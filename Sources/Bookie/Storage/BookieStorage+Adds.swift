@@ -8,6 +8,8 @@ extension BookieStorage {
   ///   told to resume.
   func add(_ batch: AddBatch, from target: any ReplyTarget) -> Bool {
     var batch = batch
+    // Here, on the connection's loop, and not on the journal's one thread.
+    batch.checksum()
     var refused: BookieReply?
     let (accepted, mustFlush) = state.withLockedValue { state -> (Bool, Bool) in
       guard !state.isClosed else { return (true, false) }
@@ -45,8 +47,7 @@ extension BookieStorage {
     var refusals = AddReceipts(isEncoded: isEncoded, capacity: 0)
     var entries: [(ledgerID: Int64, entryID: Int64, location: EntrySegment.Location)] = []
     entries.reserveCapacity(batch.adds.count)
-    var accepted: [AddResponse] = []
-    accepted.reserveCapacity(batch.adds.count)
+    var refusedIndices: Set<Int> = []
     for index in batch.adds.indices {
       let add = batch.adds[index]
       var response = AddResponse(
@@ -58,35 +59,25 @@ extension BookieStorage {
         state.statistics.addedBytes += Int64(add.location.length)
         if add.isRecovery { state.statistics.recoveryAdds += 1 }
         receipts.append(response)
-        accepted.append(response)
         continue
       case .fenced: response.code = .fenced
       case .unauthorized: response.code = .unauthorized
       }
       batch.void(index)
+      refusedIndices.insert(index)
       refusals.append(response)
     }
     state.statistics.adds += Int64(entries.count)
     state.statistics.rejectedAdds += Int64(refusals.count)
     if !entries.isEmpty {
-      let responses = accepted
+      let (written, except) = (batch, refusedIndices)
       state.cache.insert(batch.segment, entries)
       journals[batch.journal].append(
         JournalAppend(
           segment: batch.segment, entries: entries.count, at: batch.at,
-          completion: .receipts(target, receipts.reply, refusal: { Self.outOfSpace(responses) })))
+          completion: .receipts(target, receipts.reply, refusal: { written.refusal(.ioError, except: except) })))
     }
     return refusals.count == 0 ? nil : refusals.reply
-  }
-
-  /// The journal had no space for these: they are not acknowledged, and whether they will be found is unknown.
-  private static func outOfSpace(_ adds: [AddResponse]) -> BookieReply {
-    .responses(
-      adds.map { add in
-        var refused = add
-        refused.code = .ioError
-        return .add(refused)
-      })
   }
 
   /// Lets in what waits, as long as there is room. Called under the lock.

@@ -98,7 +98,7 @@ extension BookieStorage {
       } catch {
         logger.error("An entry cannot be read; its ledger is answered as unknown.", metadata: ["error": "\(error)"])
         state.withLockedValue { $0.statistics.damagedReads += 1 }
-        if !environmentFailed(error) { damage.add(ledgerID, [entryID]) }
+        if !environmentFailed(error) { report(ledgerID, [entryID], log: nil) }
         return .failure(Refusal(code: .ioError))
       }
     }
@@ -138,9 +138,21 @@ extension BookieStorage {
   /// Reads an entry and those behind it from its entry log. Nil if the index knows no such entry.
   private func load(_ ledgerID: Int64, _ entryID: Int64) throws(BookieError) -> ByteBuffer? {
     state.withLockedValue { $0.statistics.cacheMisses += 1 }
-    guard
-      let run = try index.run(ledgerID: ledgerID, entryID: entryID), let (first, offset) = run.find(entryID)
-    else { return nil }
+    var run = try index.run(ledgerID: ledgerID, entryID: entryID)
+    while true {
+      guard let found = run else { return nil }
+      do throws(BookieError) {
+        return try load(ledgerID, entryID, from: found)
+      } catch {
+        // Compaction may have moved it, and removed the log, since the index was asked.
+        run = try index.run(ledgerID: ledgerID, entryID: entryID)
+        guard run != found else { throw error }
+      }
+    }
+  }
+
+  private func load(_ ledgerID: Int64, _ entryID: Int64, from run: LocationRun) throws(BookieError) -> ByteBuffer? {
+    guard let (first, offset) = run.find(entryID) else { return nil }
     var end = first + 1
     var bytes = run.items[first].size
     while end < run.items.count, bytes + run.items[end].size <= configuration.readAheadBytes {

@@ -118,6 +118,41 @@ struct CompactionTests {
     for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
   }
 
+  @Test("Reads go on while compaction takes the logs away under them")
+  func readsDuringCompaction() async throws {
+    try await BookieHarness.with { configuration in
+      configuration.entryLogSizeLimit = 64 * 1024
+      configuration.majorCompactionThreshold = 0.9
+      configuration.compactionRateByBytes = 0
+      configuration.readCacheSize = 4096
+    } _: { harness in
+      let bookie = try await harness.start()
+      let client = try await LocalClient.connect(bookie)
+      let payload = ByteBuffer(repeating: 4, count: 1000)
+      for entry in Int64(0)..<20 {
+        for ledger in Int64(1)...8 { try await client.add(ledger, entry * 5...entry * 5 + 4, payload: payload) }
+        await bookie.checkpoint()
+      }
+      let reader = Task {
+        var damaged = 0
+        while !Task.isCancelled {
+          for entry in stride(from: Int64(0), to: 100, by: 7) where try await !client.has(2, entry, payload: payload) {
+            damaged += 1
+          }
+        }
+        return damaged
+      }
+      for ledger in [1, 3, 4, 5] as [Int64] {
+        await bookie.storage.delete([ledger])
+        await bookie.compact(.major)
+      }
+      reader.cancel()
+      #expect(try await reader.value == 0)
+      #expect(bookie.statistics().reclaimedCompactionBytes > 0 && bookie.statistics().damagedReads == 0)
+      try await bookie.shutdown()
+    }
+  }
+
   @Test("A ledger that is deleted, and an entry that is added again, while compaction copies")
   func races() throws {
     let rig = try Self.halfDeleted()
