@@ -22,6 +22,8 @@ public enum JournalBenchmark {
     public var batches: Int
     /// Seconds that all of them took.
     public var seconds: Double
+    /// A quarter of the writes were synced within so many microseconds: what the disk does while nothing else gets in the way.
+    public var quartileMicroseconds: Double
     /// Half of the writes were synced within so many microseconds.
     public var medianMicroseconds: Double
     /// 99 % of the writes were synced within so many microseconds.
@@ -230,7 +232,8 @@ public enum JournalBenchmark {
       sorted.isEmpty ? 0 : Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) / 1000
     }
     return Result(
-      name: name, batchBytes: size, batches: times.count, seconds: seconds, medianMicroseconds: quantile(0.5),
+      name: name, batchBytes: size, batches: times.count, seconds: seconds,
+      quartileMicroseconds: quantile(0.25), medianMicroseconds: quantile(0.5),
       p99Microseconds: quantile(0.99))
   }
 }

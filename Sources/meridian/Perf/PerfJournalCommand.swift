@@ -32,7 +32,7 @@ struct PerfJournalCommand: AsyncParsableCommand {
       let rows = results.map { result in
         """
         {"name":"\(result.name)","batchBytes":\(result.batchBytes),"batches":\(result.batches),\
-        "bytesPerSecond":\(Int(result.bytesPerSecond)),"p50us":\(Int(result.medianMicroseconds)),\
+        "bytesPerSecond":\(Int(result.bytesPerSecond)),"p25us":\(Int(result.quartileMicroseconds)),"p50us":\(Int(result.medianMicroseconds)),\
         "p99us":\(Int(result.p99Microseconds))}
         """
       }
@@ -43,7 +43,9 @@ struct PerfJournalCommand: AsyncParsableCommand {
     for result in results {
       let name = result.name.padding(toLength: 36, withPad: " ", startingAt: 0)
       let rate = String(format: "%8.1f MB/s", result.bytesPerSecond / 1e6)
-      let times = String(format: "p50 %7.0f us  p99 %7.0f us", result.medianMicroseconds, result.p99Microseconds)
+      let times = String(
+        format: "p25 %7.0f  p50 %7.0f  p99 %7.0f us", result.quartileMicroseconds, result.medianMicroseconds,
+        result.p99Microseconds)
       let share = best > 0 ? String(format: "  %3.0f %% of the best", result.bytesPerSecond / best * 100) : ""
       print("\(name)\(rate)  \(times)\(share)")
     }
