@@ -9,6 +9,9 @@ public struct BookieConfiguration: Sendable {
   /// Where the journals are, one in each; best on devices of their own. A ledger's entries go to one of them by its number.
   /// Their number and order must stay what they were when the bookie was made. (`journalDirectories`)
   public var journalDirectories: [String]
+  /// The failure domain that is advertised, as a path such as `/zone-a/rack-3`; nil: none. (`networkTopologyScript` gives it
+  /// in BookKeeper)
+  public var networkLocation: String?
   /// Where the entry logs are; the first one also holds the index. (`ledgerDirectories`)
   public var ledgerDirectories: [String]
 

@@ -14,11 +14,13 @@ public struct LedgerOptions: Equatable, Sendable {
   public var password: [UInt8]
   /// Free-form metadata kept with the ledger.
   public var customMetadata: [String: [UInt8]]
+  /// The groups of bookies that may hold the ledger; nil: any bookie.
+  public var affinity: BookieAffinity?
 
   /// Makes options; the default is three bookies, two copies, both durable.
   public init(
     ensembleSize: Int = 3, writeQuorumSize: Int = 2, ackQuorumSize: Int = 2, digest: LedgerDigest = .crc32c,
-    password: [UInt8] = [], customMetadata: [String: [UInt8]] = [:]
+    password: [UInt8] = [], customMetadata: [String: [UInt8]] = [:], affinity: BookieAffinity? = nil
   ) {
     self.ensembleSize = ensembleSize
     self.writeQuorumSize = writeQuorumSize
@@ -26,6 +28,7 @@ public struct LedgerOptions: Equatable, Sendable {
     self.digest = digest
     self.password = password
     self.customMetadata = customMetadata
+    self.affinity = affinity
   }
 
   /// Throws if the sizes contradict each other.

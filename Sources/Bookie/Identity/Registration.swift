@@ -3,11 +3,14 @@ import MetadataStore
 import NIOConcurrencyHelpers
 
 /// Keeps the bookie in the list of available ones as long as it lives, and says there whether it takes writes:
-/// `{"host":"...","port":n}`, with `"readOnly":true` if not.
+/// `{"host":"...","port":n}`, with `"readOnly":true` if not; also its failure domain (`networkLocation`) and how full its fullest
+/// ledger disk is (`freeDiskBytes`, `totalDiskBytes`), by which clients choose among bookies.
 final class Registration: Sendable {
   private struct State {
     var lease: MetadataLease
     var isReadOnly: Bool
+    /// What the list says.
+    var told = ""
   }
 
   private let configuration: BookieConfiguration
@@ -33,11 +36,22 @@ final class Registration: Sendable {
   }
 
   private func put(_ lease: MetadataLease) async throws {
-    let isReadOnly = state.withLockedValue { $0.isReadOnly }
-    let value =
-      "{\"host\":\"\(Self.escaped(configuration.host))\",\"port\":\(port)\(isReadOnly ? ",\"readOnly\":true" : "")}"
+    let value = value(isReadOnly: state.withLockedValue { $0.isReadOnly })
     try await metadata.put(
       "/bookies/available/\(configuration.bookieID)", Array(value.utf8), expected: .any, lease: lease)
+    state.withLockedValue { $0.told = value }
+  }
+
+  private func value(isReadOnly: Bool) -> String {
+    var text = "{\"host\":\"\(Self.escaped(configuration.host))\",\"port\":\(port)"
+    if let location = configuration.networkLocation { text += ",\"networkLocation\":\"\(Self.escaped(location))\"" }
+    let disks = configuration.ledgerDirectories.compactMap { try? PosixFiles().space($0) }
+    if let disk = disks.min(by: { $0.free < $1.free }) {
+      // In hundredths of the disk: not every entry is worth telling everybody.
+      let step = max(1, disk.total / 100)
+      text += ",\"freeDiskBytes\":\(disk.free / step * step),\"totalDiskBytes\":\(disk.total / step * step)"
+    }
+    return text + (isReadOnly ? ",\"readOnly\":true}" : "}")
   }
 
   private func renew() async {
@@ -62,13 +76,14 @@ final class Registration: Sendable {
     try? await state.withLockedValue { $0.lease }.revoke()
   }
 
-  /// Says whether the bookie takes writes.
+  /// Says whether the bookie takes writes, and how full its disks are, if either has changed.
   func update(isReadOnly: Bool) async throws {
-    let (before, lease) = state.withLockedValue { state in
+    let now = value(isReadOnly: isReadOnly)
+    let (before, lease, told) = state.withLockedValue { state in
       defer { state.isReadOnly = isReadOnly }
-      return (state.isReadOnly, state.lease)
+      return (state.isReadOnly, state.lease, state.told)
     }
-    guard before != isReadOnly else { return }
+    guard now != told else { return }
     do {
       try await put(lease)
     } catch {

@@ -13,11 +13,14 @@ public final class LedgerClient: Sendable {
     var isShutDown = false
   }
 
-  private let configuration: LedgerClientConfiguration
-  private let logger: Logger
-  private let directory: BookieDirectory
-  private let store: LedgerMetadataStore
-  private let selector: EnsembleSelector
+  let configuration: LedgerClientConfiguration
+  let logger: Logger
+  let directory: BookieDirectory
+  let store: LedgerMetadataStore
+  let selector: EnsembleSelector
+  let marks: UnderReplicationStore
+  let group: any EventLoopGroup
+  private let repairs: RepairQueue
   private let state = NIOLockedValueBox(State())
 
   /// Makes a client; it connects to bookies when the first ledger needs them. Everything about a ledger runs on the loop
@@ -30,7 +33,14 @@ public final class LedgerClient: Sendable {
     self.logger = logger
     self.store = LedgerMetadataStore(store: metadata)
     self.directory = BookieDirectory(
-      metadata: metadata, failureMemory: configuration.bookieFailureHistoryExpiration, logger: logger)
+      metadata: metadata,
+      limits: BookieReputation.Limits(
+        memory: configuration.bookieFailureHistoryExpiration, interval: configuration.bookieHealthCheckInterval,
+        threshold: configuration.bookieErrorThresholdPerInterval, quarantine: configuration.bookieQuarantineTime),
+      logger: logger)
+    self.marks = UnderReplicationStore(store: metadata)
+    self.repairs = RepairQueue(store: marks, delay: configuration.repairDelay, logger: logger)
+    self.group = group
     self.selector = EnsembleSelector(directory: directory, placement: configuration.placement)
   }
 
@@ -47,9 +57,11 @@ public final class LedgerClient: Sendable {
         creatorToken: Int64.random(in: Int64.min...Int64.max))
       // An id that is taken (a store restored from an old copy) is passed over.
       guard let version = try await store.create(id, metadata) else { continue }
-      return WritableLedger(
+      let ledger = WritableLedger(
         id: id, metadata: .init(metadata: metadata, version: version), bookies: bookies, store: store,
         selector: selector)
+      loop.execute { bookies.add(ledger) }
+      return ledger
     }
   }
 
@@ -118,10 +130,10 @@ public final class LedgerClient: Sendable {
     try await store.read(id).metadata
   }
 
-  /// The bookies that are registered now.
+  /// The bookies that are registered now, also those that are read-only or being emptied.
   public func availableBookies() async throws -> [BookieInfo] {
     try await directory.refresh()
-    return directory.available.sorted { $0.id < $1.id }
+    return directory.registered.values.sorted { $0.id < $1.id }
   }
 
   /// Closes all connections; whatever is outstanding, and everything later, fails.
@@ -130,22 +142,35 @@ public final class LedgerClient: Sendable {
       state.isShutDown = true
       return Array(state.loops.values)
     }
+    await repairs.shutdown()
     directory.shutdown()
     for bookies in loops {
       try await bookies.eventLoop.submit { bookies.shutdown() }.get()
     }
   }
 
-  private func bookies(on loop: any EventLoop) throws(LedgerError) -> LoopBookies {
+  func bookies(on loop: any EventLoop) throws(LedgerError) -> LoopBookies {
+    var isNew = false
     let found: LoopBookies? = state.withLockedValue { state in
       if state.isShutDown { return nil }
       if let known = state.loops[ObjectIdentifier(loop)] { return known }
-      let made = LoopBookies(eventLoop: loop, directory: directory, configuration: configuration, logger: logger)
+      let made = LoopBookies(
+        eventLoop: loop, directory: directory, configuration: configuration, repairs: repairs, logger: logger)
+      isNew = true
       state.loops[ObjectIdentifier(loop)] = made
       return made
     }
     guard let found else { throw .shutDown }
+    if isNew { observe(found) }
     return found
+  }
+
+  private func observe(_ bookies: LoopBookies) {
+    let loop = bookies.eventLoop
+    directory.onChange { [weak bookies] in
+      guard let bookies else { return }
+      loop.execute { bookies.membershipChanged() }
+    }
   }
 
   private func readable(_ id: LedgerID, _ metadata: LedgerMetadata, _ bookies: LoopBookies) -> ReadableLedger {

@@ -8,8 +8,16 @@ public struct LedgerClientConfiguration: Sendable {
   public var addEntryQuorumTimeout: TimeAmount?
   /// How long one read, or fence, may take on one bookie (`readEntryTimeoutSec`).
   public var readEntryTimeout: TimeAmount = .seconds(5)
-  /// After how long a second replica is asked too (`firstSpeculativeReadTimeout`).
+  /// After how long a second replica is asked too, at most (`maxSpeculativeReadTimeout`).
   public var speculativeReadDelay: TimeAmount = .milliseconds(500)
+  /// A second replica is asked after twice the time within which so many percent of reads are answered.
+  public var speculativeReadPercentile: Double = 99
+  /// After how long a second replica is asked, at least (`firstSpeculativeReadTimeout`).
+  public var shortestSpeculativeReadDelay: TimeAmount = .milliseconds(5)
+  /// Ask healthy bookies before slow ones, and those before failed ones (`reorderReadSequenceEnabled`).
+  public var reorderReadSequenceEnabled = true
+  /// Reads of one loop without an answer beyond which a bookie counts as slow (`readReorderThresholdPendingRequests`).
+  public var readReorderThresholdPendingRequests = 256
   /// How long to wait for a TCP connection (`clientConnectTimeoutMillis`).
   public var connectTimeout: TimeAmount = .seconds(3)
   /// Longest pause between attempts to connect to a bookie that is away; attempts start at a hundredth of it.
@@ -26,8 +34,19 @@ public struct LedgerClientConfiguration: Sendable {
   public var recoveryReadBatchSize: Int = 32
   /// How often `openLedger` tries to recover a ledger before it reports why it could not.
   public var recoveryAttempts: Int = 4
-  /// How long a bookie that failed is avoided by new ensembles.
+  /// How long a bookie that failed is avoided by new ensembles (`bookieFailureHistoryExpirationMSec`).
   public var bookieFailureHistoryExpiration: TimeAmount = .seconds(60)
+  /// Failures of one bookie within `bookieHealthCheckInterval` that put it into quarantine; 0: never
+  /// (`bookieErrorThresholdPerInterval`).
+  public var bookieErrorThresholdPerInterval = 100
+  /// Over how long failures are counted (`bookieHealthCheckIntervalSeconds`).
+  public var bookieHealthCheckInterval: TimeAmount = .seconds(60)
+  /// How long a bookie stays in quarantine (`bookieQuarantineTimeSeconds`).
+  public var bookieQuarantineTime: TimeAmount = .minutes(30)
+  /// How long a bookie must be missing from the registrations before ledgers that nobody appends to replace it too.
+  public var lostBookieGracePeriod: TimeAmount = .seconds(10)
+  /// For how long copies in doubt are gathered before they are noted for auto-recovery.
+  public var repairDelay: Duration = .milliseconds(200)
   /// Ask one bookie for many entries at once where it has them all (ensemble size == write quorum size).
   public var batchReadEnabled: Bool = true
   /// Bookies of the same process, reached without sockets.

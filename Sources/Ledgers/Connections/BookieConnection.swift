@@ -53,6 +53,9 @@ final class BookieConnection: @unchecked Sendable {
     self.logger = logger
   }
 
+  /// Bytes of adds that the bookie has not answered.
+  var queuedBytes: Int { table.addBytes }
+
   // MARK: Requests
 
   /// Stores an entry; the bytes are shared, not copied.
@@ -327,11 +330,17 @@ final class BookieConnection: @unchecked Sendable {
     guard !expired.isEmpty else { return }
     logger.info(
       "Requests timed out.", metadata: ["bookie": "\(bookieID)", "count": "\(expired.count)"])
-    directory.noteFailure(of: bookieID)
+    directory.noteFailure(of: bookieID, count: min(expired.count, 10))
     for waiter in expired { waiter.fail() }
-    // A peer that has been silent for as long as a request may take is not worth waiting for.
-    if case .network(let channel, _) = state, lastReceived + configuration.readEntryTimeout <= now {
-      channel.close(promise: nil)
+    // A peer that has been silent for as long as a request may take is not worth waiting for; nor is one that takes no
+    // bytes, whose requests we no longer count but still hold.
+    let isSilent = lastReceived + configuration.readEntryTimeout <= now
+    switch state {
+    case .network(let channel, _) where isSilent || !channel.isWritable: channel.close(promise: nil)
+    case .local(let connection) where isSilent:
+      connection.close()
+      closed(epoch: epoch)
+    default: break
     }
   }
 }

@@ -65,6 +65,7 @@ public struct LedgerMetadata: Equatable, Sendable {
     self.createdMs = createdMs
     self.creatorToken = creatorToken
     self.customMetadata = options.customMetadata
+    options.affinity?.store(in: &self.customMetadata)
   }
 
   /// The ensemble that holds `entry`.

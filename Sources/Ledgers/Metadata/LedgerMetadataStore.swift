@@ -9,7 +9,15 @@ struct LedgerMetadataStore: Sendable {
 
   let store: any MetadataStore
 
-  static func key(_ id: LedgerID) -> String { "/ledgers/\(id)" }
+  static let root = "/ledgers/"
+
+  static func key(_ id: LedgerID) -> String { root + "\(id)" }
+
+  /// The ledger whose metadata is at `key`, or nil if something else is.
+  static func id(of key: String) -> LedgerID? {
+    guard key.hasPrefix(root) else { return nil }
+    return LedgerID(key.dropFirst(root.count))
+  }
 
   func nextID() async throws(LedgerError) -> LedgerID {
     try await mapErrors { try await store.nextSequence("ledger-id") }
@@ -18,6 +26,31 @@ struct LedgerMetadataStore: Sendable {
   func read(_ id: LedgerID) async throws(LedgerError) -> Versioned {
     guard let record = try await mapErrors({ try await store.get(Self.key(id)) }) else { throw .noSuchLedger(id) }
     return Versioned(metadata: try LedgerMetadataCodec.decode(record.value, of: id), version: record.version)
+  }
+
+  /// A page of the region's ledgers; what cannot be read is there too, as an error.
+  struct Page {
+    var ledgers: [(id: LedgerID, Result<Versioned, LedgerError>)]
+    /// The ledger behind which the next page begins; nil if this is the last one.
+    var next: LedgerID?
+  }
+
+  /// Up to `limit` ledgers behind `after`, in the order of their keys, which is that of the ids' decimal digits.
+  func list(after: LedgerID?, limit: Int) async throws(LedgerError) -> Page {
+    let records = try await mapErrors {
+      try await store.list(prefix: Self.root, after: after.map(Self.key), limit: limit)
+    }
+    var page = Page(ledgers: [], next: nil)
+    for record in records {
+      // Digits come before letters: behind the first key that is not a ledger's there are none.
+      guard let id = Self.id(of: record.key) else { return page }
+      let decoded = Result { () throws(LedgerError) in
+        Versioned(metadata: try LedgerMetadataCodec.decode(record.value, of: id), version: record.version)
+      }
+      page.ledgers.append((id, decoded))
+    }
+    if records.count == limit { page.next = page.ledgers.last?.id }
+    return page
   }
 
   /// Stores metadata of a new ledger; nil if the id is taken.

@@ -44,6 +44,8 @@ final class LedgerReadOperation: @unchecked Sendable {
       switch action {
       case .read(let from, 1, _, let bookie): readOne(from, bookie)
       case .read(let from, let count, let maxBytes, let bookie): readBatch(from, count, maxBytes, bookie)
+      case .repair(let entry, let bookie):
+        bookies.repairs.report(ledgerID, SuspectCopies(bookie: bookie, first: entry, last: entry))
       case .finish(let result):
         timer?.cancel()
         timer = nil
@@ -56,28 +58,39 @@ final class LedgerReadOperation: @unchecked Sendable {
   }
 
   private func readOne(_ entry: EntryID, _ bookie: String) {
+    let start = asked(bookie)
     bookies.connection(to: bookie).read(ledgerID: ledgerID, entryID: entry) { code, bytes in
+      self.bookies.health.answered(bookie, after: .now() - start, isAnswer: code != nil)
       self.answered(entry, bookie, code, bytes.map { [$0] } ?? [])
     }
   }
 
   private func readBatch(_ from: EntryID, _ count: Int, _ maxBytes: Int, _ bookie: String) {
+    let start = asked(bookie)
     let wanted = maxBytes.addingReportingOverflow(36 + (codec.overhead + 4) * min(count, 64))
     bookies.connection(to: bookie).batchRead(
       ledgerID: ledgerID, from: from, count: count, maxBytes: wanted.overflow ? Int.max : wanted.partialValue
     ) { code, entries in
+      self.bookies.health.answered(bookie, after: .now() - start, isAnswer: code != nil)
       self.answered(from, bookie, code, entries)
     }
   }
 
+  private func asked(_ bookie: String) -> NIODeadline {
+    bookies.health.asked(bookie)
+    return .now()
+  }
+
   private func answered(_ from: EntryID, _ bookie: String, _ code: BookieReturnCode?, _ raw: [ByteBuffer]) {
     guard !reader.isFinished else { return }
-    var answer = LedgerReader.Answer.failed
-    if code == .ok {
+    let answer: LedgerReader.Answer
+    switch code {
+    case BookieReturnCode.ok?:
       let verified = verify(raw, from, bookie)
-      if !verified.isEmpty { answer = .entries(verified) }
-    } else if let code, code.isNegative {
-      answer = .absent
+      answer = verified.isEmpty ? .damaged : .entries(verified)
+    case BookieReturnCode.noEntry?, BookieReturnCode.noLedger?: answer = .absent
+    case BookieReturnCode.ioError?, BookieReturnCode.unknownLedgerState?: answer = .damaged
+    default: answer = .failed
     }
     reader.answered(from: from, bookie: bookie, answer, now: .now(), &actions)
     perform()

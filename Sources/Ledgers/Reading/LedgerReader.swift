@@ -10,6 +10,8 @@ struct LedgerReader {
   enum Action: Equatable {
     /// Ask `bookie` for `count` entries from `from` on (one, unless in batches).
     case read(from: EntryID, count: Int, maxBytes: Int, bookie: String)
+    /// The bookie lacks its copy of the entry, or has it damaged, and another bookie has it.
+    case repair(EntryID, bookie: String)
     /// The reading has ended.
     case finish(Result<[LedgerEntry], LedgerError>)
   }
@@ -20,7 +22,9 @@ struct LedgerReader {
     case entries([LedgerEntry])
     /// It has no such entry.
     case absent
-    /// No answer, an error, or damaged bytes.
+    /// It has the entry, or cannot be sure that it has not, and cannot return it as it was written.
+    case damaged
+    /// No answer, or none about the entry.
     case failed
   }
 
@@ -32,6 +36,8 @@ struct LedgerReader {
     var stickySlot = 0
     /// What an entry is expected to weigh until entries were seen.
     var expectedEntrySize = 1_024
+    /// Every bookie that should have an entry below this one must have it by now.
+    var settledBefore = EntryID.max
   }
 
   private struct Unit {
@@ -41,6 +47,8 @@ struct LedgerReader {
     var asked = 0
     var answered = Set<String>()
     var absent = 0
+    /// Bookies whose copy is missing or damaged.
+    var suspects: [String] = []
     var speculateAt = NIODeadline.distantFuture
     var received: [LedgerEntry]?
     var isExhausted: Bool { answered.count == order.count }
@@ -52,7 +60,7 @@ struct LedgerReader {
   private let metadata: LedgerMetadata
   private let striping: LedgerStriping
   private let parameters: Parameters
-  private let avoiding: Set<String>
+  private let ranks: [String: Int]
   private let usesBatches: Bool
 
   private var units = Deque<Unit>()
@@ -64,17 +72,18 @@ struct LedgerReader {
   private var seenEntries = 0
   private(set) var isFinished = false
 
-  /// Reads `from...through`; both must exist as far as the caller knows. `avoiding` names bookies that are asked last.
+  /// Reads `from...through`; both must exist as far as the caller knows. `ranks` orders bookies: those of higher
+  /// ranks are asked after those of lower ones; without a rank it is 0.
   init(
     ledgerID: LedgerID, metadata: LedgerMetadata, from: EntryID, through: EntryID, maxBytes: Int,
-    parameters: Parameters = Parameters(), avoiding: Set<String> = []
+    parameters: Parameters = Parameters(), ranks: [String: Int] = [:]
   ) {
     self.ledgerID = ledgerID
     self.metadata = metadata
     self.through = through
     self.maxBytes = maxBytes
     self.parameters = parameters
-    self.avoiding = avoiding
+    self.ranks = ranks
     self.nextToAsk = from
     self.striping = LedgerStriping(
       ensembleSize: metadata.ensembleSize, writeQuorum: metadata.writeQuorumSize, ackQuorum: metadata.ackQuorumSize)
@@ -105,12 +114,16 @@ struct LedgerReader {
     case .entries(let entries) where !entries.isEmpty:
       units[index].received = entries
       inFlight -= 1
+      for suspect in units[index].suspects { actions.append(.repair(from, bookie: suspect)) }
       seenEntries += entries.count
       seenBytes += entries.reduce(0) { $0 + $1.payload.readableBytes }
       takePrefix(&actions)
       if !isFinished { askMore(now: now, &actions) }
-    case .entries, .failed, .absent:
+    case .entries, .failed, .absent, .damaged:
       if answer == .absent { units[index].absent += 1 }
+      if answer == .damaged || (answer == .absent && from < parameters.settledBefore) {
+        units[index].suspects.append(bookie)
+      }
       if units[index].asked < units[index].order.count {
         ask(index, now: now, &actions)
       } else if units[index].isExhausted {
@@ -168,8 +181,8 @@ struct LedgerReader {
       places = (0..<striping.ensembleSize).map { ($0 + parameters.stickySlot) % striping.ensembleSize }
     }
     let bookies = places.map { ensemble[$0] }
-    guard !avoiding.isEmpty else { return bookies }
-    return bookies.filter { !avoiding.contains($0) } + bookies.filter { avoiding.contains($0) }
+    guard !ranks.isEmpty else { return bookies }
+    return (0...3).flatMap { rank in bookies.filter { ranks[$0, default: 0] == rank } }
   }
 
   private mutating func takePrefix(_ actions: inout [Action]) {

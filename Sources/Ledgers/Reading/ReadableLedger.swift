@@ -73,13 +73,15 @@ enum LedgerReads {
     }
     var parameters = LedgerReader.Parameters()
     parameters.maximumInFlight = bookies.configuration.maximumReadsInFlight
-    parameters.speculativeDelay = bookies.configuration.speculativeReadDelay
+    parameters.speculativeDelay = bookies.speculativeDelay()
     parameters.allowBatches = bookies.configuration.batchReadEnabled
     parameters.stickySlot = stickySlot
     parameters.expectedEntrySize = max(1, averageSize)
+    // In the segment that is being written a bookie may only be late.
+    if metadata.state != .closed { parameters.settledBefore = metadata.lastSegment.firstEntry }
     let reader = LedgerReader(
       ledgerID: id, metadata: metadata, from: from, through: through, maxBytes: maxBytes, parameters: parameters,
-      avoiding: bookies.directory.suspects)
+      ranks: bookies.readRanks(metadata, from, through))
     LedgerReadOperation.start(reader, codec: codec, bookies: bookies, completion: completion)
   }
 }

@@ -21,6 +21,8 @@ struct LedgerRecovery {
     case release(through: EntryID)
     /// Find replacements, for this recovery only; then call `ensembleChanged`.
     case changeEnsemble(LedgerWriter.EnsembleChange)
+    /// Entries of the ledger of which a bookie may not have its copy. Comes before `finished`.
+    case incomplete(SuspectCopies)
     /// The ledger is closed, as the metadata says.
     case finished(LedgerMetadata)
     /// Somebody else changed the metadata: read it again and start over.
@@ -31,8 +33,8 @@ struct LedgerRecovery {
 
   /// A bookie's answer to a fence.
   enum FenceAnswer: Equatable {
-    /// Its last entry carries this last-confirmed entry.
-    case lastConfirmed(EntryID)
+    /// Its last entry, whose number is `last`, carries this last-confirmed entry.
+    case lastConfirmed(EntryID, last: EntryID = EntryID.max)
     /// It has no entry of the ledger.
     case nothing
     /// No answer, damage, or a doubt.
@@ -74,6 +76,9 @@ struct LedgerRecovery {
   private var lastLength: Int64?
   private var measuring: Reading?
   private var writerActions: [LedgerWriter.Action] = []
+  /// The last entry that each place of the last ensemble has, as far as they said; -1: none.
+  private var lastStored: [EntryID?]
+  private var incomplete: [SuspectCopies] = []
   private(set) var writer: LedgerWriter?
 
   init(ledgerID: LedgerID, metadata: LedgerMetadata, batchSize: Int = 32, addTimeout: TimeAmount = .seconds(5)) {
@@ -83,6 +88,7 @@ struct LedgerRecovery {
     self.snapshot = metadata
     self.result = metadata
     self.startEntry = metadata.lastSegment.firstEntry - 1
+    self.lastStored = Array(repeating: nil, count: metadata.ensembleSize)
     self.striping = LedgerStriping(
       ensembleSize: metadata.ensembleSize, writeQuorum: metadata.writeQuorumSize, ackQuorum: metadata.ackQuorumSize)
   }
@@ -115,6 +121,7 @@ struct LedgerRecovery {
     case .claiming: fence(&actions)
     case .closing:
       phase = .ended
+      for copies in SuspectCopies.merged(incomplete + doubtful()) { actions.append(.incomplete(copies)) }
       actions.append(.finished(result))
     default: break
     }
@@ -128,10 +135,17 @@ struct LedgerRecovery {
   }
 
   mutating func fenceAnswered(slot: Int, _ answer: FenceAnswer, now: NIODeadline, _ actions: inout [Action]) {
-    guard phase == .fencing, (0..<striping.ensembleSize).contains(slot) else { return }
+    guard lastStored.indices.contains(slot) else { return }
+    // Also an answer that comes too late to matter for the fence tells what the bookie has.
+    switch answer {
+    case .lastConfirmed(_, let last): lastStored[slot] = last
+    case .nothing: lastStored[slot] = -1
+    case .unknown: break
+    }
+    guard phase == .fencing else { return }
     fenceAnswers |= 1 << UInt64(slot)
     switch answer {
-    case .lastConfirmed(let entry):
+    case .lastConfirmed(let entry, _):
       fenced |= 1 << UInt64(slot)
       startEntry = max(startEntry, entry)
     case .nothing:
@@ -276,10 +290,28 @@ struct LedgerRecovery {
 
   private mutating func close(length: Int64, _ actions: inout [Action]) {
     phase = .closing
+    writer?.finish(&writerActions)
+    for case .incomplete(let copies) in writerActions { incomplete.append(copies) }
+    writerActions.removeAll()
     result.state = .closed
     result.lastEntry = nextToDecide - 1
     result.length = length
     actions.append(.writeMetadata(result))
+  }
+
+  /// Copies, of entries that were acknowledged before the recovery and so were not written again, which may be missing.
+  ///
+  /// With ack quorum = write quorum all were there. Else a bookie of the last ensemble has what it was sent up to the last
+  /// entry that it has, since it gets entries in order and is replaced when one fails. After a recovery that broke off its
+  /// last entry says nothing, for entries were written again behind a gap.
+  private func doubtful() -> [SuspectCopies] {
+    let segment = snapshot.lastSegment
+    guard striping.ackQuorum < striping.writeQuorum, startEntry >= segment.firstEntry else { return [] }
+    return segment.ensemble.enumerated().compactMap { slot, bookie in
+      let certain = snapshot.state == .open ? lastStored[slot] ?? -1 : -1
+      let first = max(segment.firstEntry, certain == EntryID.max ? certain : certain + 1)
+      return first <= startEntry ? SuspectCopies(bookie: bookie, first: first, last: startEntry) : nil
+    }
   }
 
   private mutating func fail(_ error: LedgerError, _ actions: inout [Action]) {
@@ -297,6 +329,7 @@ struct LedgerRecovery {
         confirmed = true
         actions.append(.release(through: entry))
       case .changeEnsemble(let change): actions.append(.changeEnsemble(change))
+      case .incomplete(let copies): incomplete.append(copies)
       case .fail(_, let error):
         fail(error, &actions)
       }

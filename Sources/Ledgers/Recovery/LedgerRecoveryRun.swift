@@ -17,7 +17,7 @@ final class LedgerRecoveryRun: @unchecked Sendable {
   private let selector: EnsembleSelector
   private let codec: LedgerEntryCodec
   private let key: LedgerMasterKey
-  private let writeQuorum: Int
+  private let metadata: LedgerMetadata
   private let promise: EventLoopPromise<Outcome>
 
   private var recovery: LedgerRecovery
@@ -51,7 +51,7 @@ final class LedgerRecoveryRun: @unchecked Sendable {
     self.version = start.version
     self.codec = LedgerEntryCodec(digest: start.metadata.digest, password: start.metadata.password)
     self.key = LedgerMasterKey(password: start.metadata.password)
-    self.writeQuorum = start.metadata.writeQuorumSize
+    self.metadata = start.metadata
     self.promise = bookies.eventLoop.makePromise()
     self.recovery = LedgerRecovery(
       ledgerID: id, metadata: start.metadata, batchSize: bookies.configuration.recoveryReadBatchSize,
@@ -72,6 +72,7 @@ final class LedgerRecoveryRun: @unchecked Sendable {
       case .write(let entry, let slot, let generation): write(entry, slot, generation)
       case .release(let through): release(through)
       case .changeEnsemble(let change): changeEnsemble(change)
+      case .incomplete(let copies): bookies.repairs.report(id, copies)
       case .finished(let metadata): promise.succeed(.closed(metadata))
       case .restart: promise.succeed(.restart)
       case .fail(let error): promise.fail(error)
@@ -112,7 +113,7 @@ final class LedgerRecoveryRun: @unchecked Sendable {
       if code == .ok, let bytes {
         // A damaged answer proves nothing.
         if let (header, _) = try? self.codec.decode(bytes, ledgerID: self.id, entryID: nil) {
-          answer = .lastConfirmed(header.lastAddConfirmed)
+          answer = .lastConfirmed(header.lastAddConfirmed, last: header.entryID)
         }
       } else if let code, code.isNegative {
         answer = .nothing
@@ -158,7 +159,7 @@ final class LedgerRecoveryRun: @unchecked Sendable {
     for slot in change.slots { bookies.directory.noteFailure(of: change.ensemble[slot]) }
     Task { [self] in
       try? await bookies.directory.refresh()
-      let (ensemble, replaced) = selector.replacements(for: change, writeQuorum: writeQuorum)
+      let (ensemble, replaced) = selector.replacements(for: change, of: metadata)
       bookies.eventLoop.execute { [self] in
         recovery.ensembleChanged(ensemble, replaced: replaced, now: .now(), &actions)
         perform()

@@ -9,6 +9,8 @@ import NIOCore
 /// - Each place of the ensemble has a generation. Answers to sends of an older generation never count.
 /// - A failure of an entry that is already confirmed is acted upon with the next append.
 /// - Without a replacement the place stays empty as long as every write set still has its ack quorum.
+/// - Which confirmed entries a bookie may not have is known, and said when the bookie has failed, when another one
+///   is looked for, and at the end.
 struct LedgerWriter {
   enum Action: Equatable {
     /// Send the entry to the bookie at `slot`; the answer must name the generation.
@@ -19,6 +21,8 @@ struct LedgerWriter {
     case changeEnsemble(EnsembleChange)
     /// All entries from this one on have failed, and all later ones will.
     case fail(from: EntryID, LedgerError)
+    /// Confirmed entries of which a bookie may not have its copy.
+    case incomplete(SuspectCopies)
   }
 
   struct EnsembleChange: Equatable {
@@ -55,6 +59,10 @@ struct LedgerWriter {
   private struct Slot {
     var generation: UInt32 = 0
     var state = SlotState.healthy
+    /// Confirmed entries that the bookie was sent and has not acknowledged yet, rising.
+    var late = Deque<EntryID>()
+    /// Confirmed entries that it may never get; not said yet.
+    var incomplete: SuspectCopies?
   }
 
   private struct Pending {
@@ -107,6 +115,8 @@ struct LedgerWriter {
     self.slots = Array(repeating: Slot(), count: ensemble.count)
   }
 
+  private var isFinished = false
+
   /// Whether nothing is outstanding: no entry, no change of bookies.
   var isIdle: Bool { pending.isEmpty && change == nil }
   var pendingCount: Int { pending.count }
@@ -139,7 +149,8 @@ struct LedgerWriter {
   mutating func acknowledged(_ entry: EntryID, slot: Int, generation: UInt32, _ actions: inout [Action]) {
     guard failure == nil, slots.indices.contains(slot), slots[slot].generation == generation else { return }
     let index = entry - lastAddConfirmed - 1
-    guard index >= 0, index < Int64(pending.count), striping.contains(slot, for: entry) else { return }
+    guard index >= 0 else { return arrived(entry, slot) }
+    guard index < Int64(pending.count), striping.contains(slot, for: entry) else { return }
     pending[Int(index)].acks |= 1 << UInt64(slot)
     if index == 0 { advance(&actions) }
   }
@@ -150,15 +161,39 @@ struct LedgerWriter {
   ) {
     guard failure == nil else { return }
     switch reason {
-    case .fenced: return fail(.fenced(ledgerID), &actions)
-    case .unauthorized: return fail(.unauthorized(ledgerID), &actions)
-    case .bookie: break
+    case .fenced where !isFinished: return fail(.fenced(ledgerID), &actions)
+    case .unauthorized where !isFinished: return fail(.unauthorized(ledgerID), &actions)
+    case .bookie, .fenced, .unauthorized: break
     }
     guard slots.indices.contains(slot), slots[slot].generation == generation, slots[slot].state == .healthy else {
       return
     }
-    slots[slot].state = .failed
-    if entry > lastAddConfirmed, change == nil { startChange(&actions) }
+    fail(slot)
+    if !isFinished, entry > lastAddConfirmed {
+      if change == nil { startChange(&actions) }
+    } else {
+      // Nothing may follow for long, or ever.
+      sayIncomplete(slot, &actions)
+    }
+  }
+
+  /// The bookies at these places have gone for good, as far as one can know, though no add has failed: they are replaced
+  /// without waiting for one.
+  mutating func gone(_ places: [Int], _ actions: inout [Action]) {
+    guard failure == nil, !isFinished else { return }
+    var isNews = false
+    for slot in places where slots.indices.contains(slot) && slots[slot].state == .healthy {
+      fail(slot)
+      isNews = true
+    }
+    if isNews, change == nil { startChange(&actions) }
+  }
+
+  /// The ledger is closed: nothing is appended any more, late acknowledgements may still come.
+  mutating func finish(_ actions: inout [Action]) {
+    guard !isFinished else { return }
+    isFinished = true
+    for slot in slots.indices { sayIncomplete(slot, &actions) }
   }
 
   /// The segment from `change.firstEntry` on is recorded with `newEnsemble`. Places of the change that are not in
@@ -169,9 +204,9 @@ struct LedgerWriter {
     guard failure == nil, let change else { return }
     precondition(newEnsemble.count == ensemble.count)
     self.change = nil
-    ensemble = newEnsemble
     var replacedBits: UInt64 = 0
     for slot in change.slots {
+      sayIncomplete(slot, &actions)
       if replaced.contains(slot) {
         slots[slot].generation += 1
         slots[slot].state = .healthy
@@ -180,6 +215,7 @@ struct LedgerWriter {
         slots[slot].state = .absent
       }
     }
+    ensemble = newEnsemble
     resend(to: replacedBits, now: now, &actions)
     guard striping.everyWriteSetReachesAckQuorum({ slots[$0].state != .absent }) else {
       return fail(
@@ -215,7 +251,7 @@ struct LedgerWriter {
       for position in 0..<striping.writeQuorum {
         let slot = striping.slot(position, of: entry)
         if slots[slot].state == .healthy, pending[index].acks & (1 << UInt64(slot)) == 0 {
-          slots[slot].state = .failed
+          fail(slot)
           timedOut = true
         }
       }
@@ -268,11 +304,60 @@ struct LedgerWriter {
       pendingBytes -= first.size
       confirmedLength = first.cumulativeLength
       lastAddConfirmed += 1
+      if first.acks.nonzeroBitCount < striping.writeQuorum { noteMissing(lastAddConfirmed, first.acks) }
     }
     if lastAddConfirmed != before { actions.append(.confirm(through: lastAddConfirmed)) }
   }
 
+  // MARK: Copies
+
+  /// The entry is confirmed, and not all of its write set have acknowledged it.
+  private mutating func noteMissing(_ entry: EntryID, _ acks: UInt64) {
+    for position in 0..<striping.writeQuorum {
+      let slot = striping.slot(position, of: entry)
+      guard acks & (1 << UInt64(slot)) == 0 else { continue }
+      if slots[slot].state == .healthy {
+        slots[slot].late.append(entry)
+      } else {
+        noteIncomplete(slot, entry)
+      }
+    }
+  }
+
+  /// A bookie acknowledged an entry that is confirmed already.
+  private mutating func arrived(_ entry: EntryID, _ slot: Int) {
+    if slots[slot].late.first == entry {
+      slots[slot].late.removeFirst()
+    } else if let index = slots[slot].late.firstIndex(of: entry) {
+      slots[slot].late.remove(at: index)
+    }
+  }
+
+  private mutating func fail(_ slot: Int) {
+    slots[slot].state = .failed
+    for entry in [slots[slot].late.first, slots[slot].late.last].compactMap({ $0 }) { noteIncomplete(slot, entry) }
+    slots[slot].late.removeAll()
+  }
+
+  private mutating func noteIncomplete(_ slot: Int, _ entry: EntryID) {
+    var copies = slots[slot].incomplete ?? SuspectCopies(bookie: ensemble[slot], first: entry, last: entry)
+    copies.first = min(copies.first, entry)
+    copies.last = max(copies.last, entry)
+    slots[slot].incomplete = copies
+  }
+
+  private mutating func sayIncomplete(_ slot: Int, _ actions: inout [Action]) {
+    guard let copies = slots[slot].incomplete else { return }
+    slots[slot].incomplete = nil
+    actions.append(.incomplete(copies))
+  }
+
   private mutating func fail(_ error: LedgerError, _ actions: inout [Action]) {
+    // What is late may still arrive, but nobody will hear of it.
+    for slot in slots.indices {
+      fail(slot)
+      sayIncomplete(slot, &actions)
+    }
     failure = error
     change = nil
     pending.removeAll()

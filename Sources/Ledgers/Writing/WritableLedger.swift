@@ -158,6 +158,10 @@ public final class WritableLedger: @unchecked Sendable {
         let closed = try await writeClosed(result, over: start)
         eventLoop.execute {
           self.current = closed
+          // What is late may still arrive; of what does not, auto-recovery is told.
+          self.bookies.remove(self.id)
+          self.writer.finish(&self.actions)
+          self.perform()
           closing.succeed(result)
         }
       } catch {
@@ -203,6 +207,7 @@ public final class WritableLedger: @unchecked Sendable {
       case .send(let entry, let slot, let generation): send(entry, slot, generation)
       case .confirm(let through): confirm(through: through)
       case .changeEnsemble(let change): changeEnsemble(change)
+      case .incomplete(let copies): bookies.repairs.report(id, copies)
       case .fail(_, let error): fail(error)
       }
     }
@@ -257,18 +262,29 @@ public final class WritableLedger: @unchecked Sendable {
 
   // MARK: Ensemble changes
 
+  /// Bookies that are registered no more are replaced, if there are others, although nothing was sent that could fail:
+  /// else an idle ledger would stay on them for ever.
+  func replace(_ gone: Set<String>) {
+    eventLoop.assertInEventLoop()
+    guard closing == nil, writer.failure == nil, writer.change == nil else { return }
+    let slots = writer.ensemble.indices.filter { gone.contains(writer.ensemble[$0]) }
+    guard !slots.isEmpty else { return }
+    let found = selector.replacements(for: slots, in: writer.ensemble, of: current.metadata)
+    writer.gone(found.slots, &actions)
+    perform()
+  }
+
   private func changeEnsemble(_ change: LedgerWriter.EnsembleChange) {
     for slot in change.slots where !change.vacant.contains(slot) {
       bookies.directory.noteFailure(of: change.ensemble[slot])
     }
     let start = current
-    let quorum = start.metadata.writeQuorumSize
     Task { [self] in
       do {
-        var (ensemble, replaced) = selector.replacements(for: change, writeQuorum: quorum)
+        var (ensemble, replaced) = selector.replacements(for: change, of: start.metadata)
         if replaced.isEmpty {
           try await bookies.directory.refresh()
-          (ensemble, replaced) = selector.replacements(for: change, writeQuorum: quorum)
+          (ensemble, replaced) = selector.replacements(for: change, of: start.metadata)
         }
         guard !replaced.isEmpty else { return finish(change, ensemble, [], start) }
         let versioned = try await record(ensemble, from: change.firstEntry, over: start)

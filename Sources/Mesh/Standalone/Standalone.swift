@@ -28,13 +28,14 @@ public final class Standalone: Sendable {
   private let policies: PolicyStore
   private let bookies: [Bookie]
   private let ledgers: LedgerClient
+  private let autoRecovery: AutoRecovery
   private let certificates: Task<Void, Never>
   private let logger: Logger
 
   private init(
     configuration: StandaloneConfiguration, broker: Broker, replication: ReplicationService, admin: AdminServer,
     lock: DataDirectoryLock, metadata: RocksDBStore, policies: PolicyStore, bookies: [Bookie], ledgers: LedgerClient,
-    certificates: Task<Void, Never>, logger: Logger
+    autoRecovery: AutoRecovery, certificates: Task<Void, Never>, logger: Logger
   ) {
     self.configuration = configuration
     self.broker = broker
@@ -45,6 +46,7 @@ public final class Standalone: Sendable {
     self.policies = policies
     self.bookies = bookies
     self.ledgers = ledgers
+    self.autoRecovery = autoRecovery
     self.certificates = certificates
     self.logger = logger
   }
@@ -77,6 +79,8 @@ public final class Standalone: Sendable {
     var clientConfiguration = LedgerClientConfiguration()
     clientConfiguration.localBookies = registry
     let ledgers = LedgerClient(metadata: metadata, group: group, configuration: clientConfiguration, logger: logger)
+    let autoRecovery = AutoRecovery.start(
+      client: ledgers, metadata: metadata, name: configuration.clusterName, logger: logger)
 
     let policies = try await PolicyStore.open(
       metadata: metadata, localCluster: configuration.clusterName, logger: logger)
@@ -134,8 +138,8 @@ public final class Standalone: Sendable {
     }
     return Standalone(
       configuration: configuration, broker: broker, replication: replication, admin: admin, lock: lock,
-      metadata: metadata, policies: policies, bookies: bookies, ledgers: ledgers, certificates: certificates,
-      logger: logger)
+      metadata: metadata, policies: policies, bookies: bookies, ledgers: ledgers, autoRecovery: autoRecovery,
+      certificates: certificates, logger: logger)
   }
 
   /// Stops everything: clients are told, cursors saved, bookies flushed.
@@ -144,6 +148,7 @@ public final class Standalone: Sendable {
     await admin.shutdown()
     await step("broker") { try await broker.shutdown() }
     await step("replication") { await replication.shutdown() }
+    await autoRecovery.shutdown()
     await step("ledger client") { try await ledgers.shutdown() }
     await withTaskGroup(of: Void.self) { group in
       for bookie in bookies { group.addTask { await self.step(bookie.bookieID) { try await bookie.shutdown() } } }

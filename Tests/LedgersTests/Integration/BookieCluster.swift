@@ -22,6 +22,8 @@ actor BookieCluster {
   private let directory: TemporaryDirectory
   private var bookies: [String: Bookie] = [:]
   private var clients: [LedgerClient] = []
+  private var interposed: [String: InterposedBookie] = [:]
+  private var recoveries: [AutoRecovery] = []
 
   nonisolated var loop: any EventLoop { group.next() }
 
@@ -54,8 +56,18 @@ actor BookieCluster {
     let bookie = try await Bookie.start(
       configuration: configuration, metadata: metadata, group: group, logger: Logger(label: "bookie"))
     bookies[id] = bookie
-    registry.register(bookie)
+    let service = InterposedBookie(bookie)
+    interposed[id] = service
+    registry.register(service)
   }
+
+  /// Where faults can be put between in-process clients and the bookie.
+  func faults(of id: String, _ change: @Sendable (inout InterposedBookie.Faults) -> Void) {
+    interposed[id]?.set(change)
+  }
+
+  /// Read requests that in-process clients sent to the bookie.
+  func reads(of id: String) -> Int { interposed[id]?.reads ?? 0 }
 
   func stop(_ id: String) async throws {
     registry.remove(id)
@@ -77,7 +89,28 @@ actor BookieCluster {
     return client
   }
 
+  /// Auto-recovery that loses no time, over in-process connections.
+  func autoRecovery(
+    _ client: LedgerClient, name: String = "tests", _ adjust: (inout AutoRecoveryConfiguration) -> Void = { _ in }
+  ) -> AutoRecovery {
+    var configuration = AutoRecoveryConfiguration()
+    configuration.pollInterval = .milliseconds(20)
+    configuration.lostBookieRecoveryDelay = .milliseconds(100)
+    configuration.openLedgerRereplicationGracePeriod = .milliseconds(500)
+    configuration.rwRereplicateBackoff = .milliseconds(100)
+    configuration.replicationRateByBytes = 0
+    configuration.leaseTTL = .seconds(2)
+    adjust(&configuration)
+    var logger = Logger(label: "auto-recovery")
+    logger.logLevel = .critical
+    let recovery = AutoRecovery.start(
+      client: client, metadata: metadata, name: name, configuration: configuration, logger: logger)
+    recoveries.append(recovery)
+    return recovery
+  }
+
   private func stop() async throws {
+    for recovery in recoveries { await recovery.shutdown() }
     for client in clients { try await client.shutdown() }
     for bookie in bookies.values { try await bookie.shutdown() }
     bookies = [:]

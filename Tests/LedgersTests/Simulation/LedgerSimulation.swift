@@ -2,7 +2,8 @@ import NIOCore
 
 @testable import Ledgers
 
-/// One ledger's life: a writer, bookies that come and go, and clients that race to recover it; every rule checked.
+/// One ledger's life: a writer, bookies that come and go, clients that race to recover it, and repairs that replace bookies
+/// meanwhile; every rule checked.
 final class LedgerSimulation {
   struct Violation: Error, CustomStringConvertible {
     var description: String
@@ -17,8 +18,16 @@ final class LedgerSimulation {
   private var closed: LedgerMetadata?
   private(set) var written = 0
   var recoverers: [SimulatedRecovery] = []
+  private var repairs: [SimulatedRepair] = []
+  private var suspects: [SuspectCopies] = []
+  /// Whether the client that closed the ledger is alive; nil: nobody got to know that it closed it.
+  var closer: (() -> Bool)?
+
+  /// Every fourth seed has repairs too.
+  private let hasRepairs: Bool
 
   init(seed: UInt64, mutations: Mutations = []) {
+    hasRepairs = seed % 4 == 3
     network = SimulatedNetwork(seed: seed, bookieCount: 6, mutations: mutations)
     let shapes = [(3, 2, 2), (3, 3, 2), (3, 3, 3), (5, 3, 2), (4, 2, 1), (1, 1, 1), (5, 3, 3), (2, 2, 2)]
     let (size, writeQuorum, ackQuorum) = shapes.randomElement(using: &network.generator) ?? (3, 2, 2)
@@ -69,7 +78,14 @@ final class LedgerSimulation {
   // MARK: Checks
 
   private func checkMetadata() {
-    if let closed, metadata != closed { violations.append("metadata changed after the ledger was closed") }
+    if let closed {
+      var expected = metadata
+      // Only a repair may change anything, and that only who holds a segment.
+      if expected.segments.map(\.firstEntry) == closed.segments.map(\.firstEntry) {
+        expected.segments = closed.segments
+      }
+      if expected != closed { violations.append("metadata changed after the ledger was closed") }
+    }
     for (one, next) in zip(metadata.segments, metadata.segments.dropFirst()) where one.firstEntry >= next.firstEntry {
       violations.append("segments out of order: \(metadata.segments)")
     }
@@ -107,6 +123,26 @@ final class LedgerSimulation {
     }
   }
 
+  /// A bookie may lack copies.
+  func reported(_ copies: SuspectCopies) {
+    network.note("reports of missing copies")
+    if !network.mutations.contains(.missingCopiesAreNotReported) { suspects.append(copies) }
+  }
+
+  /// Every copy that is missing was reported, unless who knew died. Copies that a repair makes are never missing.
+  private func checkMissingCopiesAreKnown() {
+    guard let closed, closer?() == true else { return }
+    for fragment in closed.fragments {
+      for (slot, bookie) in fragment.ensemble.enumerated() {
+        for entry in fragment.entries(of: slot) where network.bookies[bookie]?.entries[entry] == nil {
+          if !suspects.contains(where: { $0.bookie == bookie && $0.first <= entry && entry <= $0.last }) {
+            violations.append("nobody knows that \(bookie) lacks entry \(entry)")
+          }
+        }
+      }
+    }
+  }
+
   // MARK: Running
 
   /// Runs safety under faults, then heals everything and demands that the ledger gets closed.
@@ -136,6 +172,13 @@ final class LedgerSimulation {
         writer.isAlive = false
       }
     }
+    for _ in 0..<(hasRepairs ? Int.random(in: 1...3, using: &network.generator) : 0) {
+      network.after(ms: 0...900) {
+        let repair = SimulatedRepair(self)
+        self.repairs.append(repair)
+        repair.start()
+      }
+    }
     try advance(until: 2_000) { false }
     network.faults = .init(lossPercent: 0, duplicatePercent: 0, slowPercent: 0, unknownPercent: 0, blinkPercent: 0)
     for bookie in network.bookies.values { bookie.isUp = true }
@@ -149,6 +192,7 @@ final class LedgerSimulation {
     // Whatever is still under way must change nothing.
     try advance(until: network.nanoseconds / SimulatedNetwork.millisecond + 500) { false }
     checkReadable()
+    checkMissingCopiesAreKnown()
     if let first = violations.first { throw Violation(description: first) }
   }
 

@@ -27,7 +27,7 @@ import Testing
     for fault in [
       "lost requests", "lost answers", "doubled requests", "doubled answers", "slow messages", "crashed bookies",
       "crashed writers", "crashed recoveries", "ensemble changes", "recoveries that lost a race",
-      "recoveries that could not decide",
+      "recoveries that could not decide", "reports of missing copies", "bookies replaced by a repair",
     ] where Self.seeds.count >= 100 {
       #expect(injected[fault, default: 0] > 0, "\(fault) did not happen")
     }
@@ -43,6 +43,9 @@ import Testing
     ("segment starts late", .segmentStartsLate),
     ("no compare-and-set", .noCompareAndSet),
     ("acknowledged before stored", .acknowledgesBeforeItStores),
+    ("missing copies are not reported", .missingCopiesAreNotReported),
+    ("repair names before it copies", .repairNamesBeforeItCopies),
+    ("repair skips what it cannot read", .repairSkipsWhatItCannotRead),
   ])
   func theChecksFindDeliberateMistakes(_ mutation: (name: String, set: Mutations)) {
     for seed in UInt64(0)..<3_000 {

@@ -19,6 +19,12 @@ struct Mutations: OptionSet {
   static let noCompareAndSet = Mutations(rawValue: 32)
   /// A bookie acknowledges before it stored, and crashes.
   static let acknowledgesBeforeItStores = Mutations(rawValue: 64)
+  /// Nobody hears that a bookie may lack copies of confirmed entries.
+  static let missingCopiesAreNotReported = Mutations(rawValue: 128)
+  /// A repair names the new bookie in the metadata before the copies are there.
+  static let repairNamesBeforeItCopies = Mutations(rawValue: 256)
+  /// A repair replaces a bookie although an entry could not be copied.
+  static let repairSkipsWhatItCannotRead = Mutations(rawValue: 512)
 }
 
 /// One bookie's memory of the ledger. What it stores is durable; it may be away.
@@ -57,6 +63,16 @@ final class SimulatedBookie {
   func read(_ entry: EntryID, fencing: Bool) -> Stored? {
     if fencing { isFenced = true }
     return entries[entry]
+  }
+
+  /// The last of `held` up to which it has all of them; -1 if it lacks the first.
+  func unbrokenRun(of held: some Sequence<EntryID>) -> EntryID {
+    var last: EntryID = -1
+    for entry in held {
+      guard entries[entry] != nil else { break }
+      last = entry
+    }
+    return last
   }
 
   func crash() {

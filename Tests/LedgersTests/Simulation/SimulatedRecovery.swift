@@ -66,7 +66,9 @@ final class SimulatedRecovery {
       case .write(let entry, let slot, let generation): write(entry, slot, generation)
       case .release(let through): found = found.filter { $0.key > through }
       case .changeEnsemble(let change): changeEnsemble(change)
-      case .finished: break
+      case .incomplete(let copies): simulation.reported(copies)
+      case .finished(let metadata):
+        if metadata == simulation.metadata, simulation.closer == nil { simulation.closer = { [self] in isAlive } }
       case .restart:
         network.note("recoveries that lost a race")
         again()
@@ -93,14 +95,20 @@ final class SimulatedRecovery {
 
   private func fence(_ slot: Int, _ bookie: String) {
     let current = run
-    network.call(bookie) { [network] target in
+    let held = LedgerFragment(
+      firstEntry: snapshot.lastSegment.firstEntry, lastEntry: 1_000, ensemble: snapshot.lastSegment.ensemble,
+      striping: snapshot.striping
+    ).entries(of: slot)
+    network.call(bookie) { [network] target -> (stored: SimulatedBookie.Stored?, through: EntryID) in
       defer { network.blinkSometimes(target) }
-      return target.fence()
-    } _: { [self] (answer: SimulatedBookie.Stored??) in
+      // A connection keeps the order, and a writer gives a bookie up that misses an entry: its last entry is that of an
+      // unbroken run. The network here loses single messages, so the run is looked for.
+      return (target.fence(), target.unbrokenRun(of: held))
+    } _: { [self] answer in
       guard isAlive, current == run else { return }
       var result = LedgerRecovery.FenceAnswer.unknown
       if let known = answer, !network.chance(network.faults.unknownPercent) {
-        result = known.map { .lastConfirmed($0.lastConfirmed) } ?? .nothing
+        result = known.stored.map { .lastConfirmed($0.lastConfirmed, last: known.through) } ?? .nothing
       } else if network.mutations.contains(.silenceIsNegative) {
         result = .nothing
       }

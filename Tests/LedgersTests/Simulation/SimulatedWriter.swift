@@ -66,6 +66,7 @@ final class SimulatedWriter {
       case .send(let entry, let slot, let generation): send(entry, slot, generation)
       case .confirm(let entry): simulation.writerConfirmed(through: entry)
       case .changeEnsemble(let change): changeEnsemble(change)
+      case .incomplete(let copies): simulation.reported(copies)
       case .fail: break
       }
     }
@@ -150,6 +151,11 @@ final class SimulatedWriter {
     new.state = .closed
     new.lastEntry = writer.lastAddConfirmed
     new.length = writer.confirmedLength
-    simulation.writeMetadata(new, over: version) { _ in }
+    simulation.writeMetadata(new, over: version) { [self] written in
+      guard isAlive, written != nil else { return }
+      simulation.closer = { [self] in isAlive }
+      writer.finish(&actions)
+      perform()
+    }
   }
 }

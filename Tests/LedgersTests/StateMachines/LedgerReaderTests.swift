@@ -23,7 +23,7 @@ import Testing
       ensemble: (0..<size).map { "b\($0)" }, createdMs: 0, creatorToken: 0)
     return LedgerReader(
       ledgerID: 1, metadata: metadata, from: from, through: through, maxBytes: maxBytes, parameters: parameters,
-      avoiding: avoiding)
+      ranks: Dictionary(uniqueKeysWithValues: avoiding.map { ($0, 2) }))
   }
 
   @Test func asksOneReplicaPerEntryAndReturnsThemInOrder() {

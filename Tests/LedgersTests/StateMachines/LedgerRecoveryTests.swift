@@ -203,4 +203,45 @@ import Testing
     #expect(actions == [.restart])
     #expect(recovery.isEnded)
   }
+
+  /// Recovers a ledger whose entries up to 9 are acknowledged and that has no more; returns what it says of copies.
+  private func recoverIdle(
+    _ state: LedgerMetadata.State, _ answers: [LedgerRecovery.FenceAnswer]
+  ) -> [SuspectCopies] {
+    var start = metadata(3, 3, 2)
+    start.state = state
+    var recovery = LedgerRecovery(ledgerID: 1, metadata: start, batchSize: 1)
+    var actions: [Action] = []
+    recovery.start(now: now, &actions)
+    if state == .open { recovery.metadataWritten(now: now, &actions) }
+    for (slot, answer) in answers.enumerated() { recovery.fenceAnswered(slot: slot, answer, now: now, &actions) }
+    for bookie in ["b0", "b1"] { recovery.readAnswered(10, bookie: bookie, .absent, now: now, &actions) }
+    recovery.readAnswered(9, bookie: "b0", .found(cumulativeLength: 10), now: now, &actions)
+    #expect(actions.contains { if case .writeMetadata(let new) = $0 { new.lastEntry == 9 } else { false } })
+    actions = []
+    recovery.metadataWritten(now: now, &actions)
+    guard case .finished? = actions.last else {
+      Issue.record("not finished: \(actions)")
+      return []
+    }
+    return actions.compactMap { if case .incomplete(let copies) = $0 { copies } else { nil } }
+  }
+
+  @Test func saysWhichBookiesMayLackAcknowledgedEntries() {
+    #expect(
+      recoverIdle(.open, [.lastConfirmed(9, last: 9), .lastConfirmed(9, last: 9), .lastConfirmed(4, last: 9)]) == [])
+    #expect(
+      recoverIdle(.open, [.lastConfirmed(9, last: 9), .lastConfirmed(9, last: 10), .lastConfirmed(4, last: 5)])
+        == [.init(bookie: "b2", first: 6, last: 9)])
+    #expect(
+      recoverIdle(.open, [.lastConfirmed(9, last: 9), .lastConfirmed(9, last: 9), .unknown])
+        == [.init(bookie: "b2", first: 0, last: 9)])
+    #expect(
+      recoverIdle(.open, [.lastConfirmed(9, last: 9), .lastConfirmed(9, last: 9), .nothing])
+        == [.init(bookie: "b2", first: 0, last: 9)])
+    // A recovery before this one may have left gaps behind what it wrote again.
+    #expect(
+      recoverIdle(.inRecovery, [.lastConfirmed(9, last: 9), .lastConfirmed(9, last: 9), .lastConfirmed(9, last: 9)])
+        == ["b0", "b1", "b2"].map { .init(bookie: $0, first: 0, last: 9) })
+  }
 }

@@ -125,7 +125,8 @@ import Testing
     #expect(actions == [.confirm(through: 0)])
     actions = []
     writer.failed(0, slot: 2, generation: 0, .bookie, &actions)
-    #expect(actions.isEmpty)
+    #expect(actions == [.incomplete(.init(bookie: "b2", first: 0, last: 0))])
+    actions = []
     _ = writer.append(size: 1, now: Self.at(0), &actions)
     #expect(Self.changes(actions) == [.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2])])
     #expect(actions.dropFirst() == [.send(1, slot: 1, generation: 0), .send(1, slot: 0, generation: 0)])
@@ -170,7 +171,8 @@ import Testing
       Self.changes(actions) == [.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2], vacant: [2])])
     actions = []
     writer.ensembleChanged(["b0", "b1", "b2"], replaced: [2], now: Self.at(5), &actions)
-    #expect(actions == [.send(1, slot: 2, generation: 1)])
+    #expect(
+      actions == [.incomplete(.init(bookie: "b2", first: 0, last: 0)), .send(1, slot: 2, generation: 1)])
     #expect(writer.absentSlots.isEmpty)
   }
 

@@ -1,0 +1,109 @@
+import Logging
+import MetadataStore
+import NIOCore
+
+/// Takes marked ledgers, one at a time, and has them repaired. Any number of workers may run anywhere: each ledger has a lock.
+struct ReplicationWorker {
+  let repairer: LedgerRepairer
+  let metadata: any MetadataStore
+  let name: String
+  private let configuration: AutoRecoveryConfiguration
+  private let marks: UnderReplicationStore
+  private let logger: Logger
+
+  init(repairer: LedgerRepairer, metadata: any MetadataStore, name: String) {
+    self.repairer = repairer
+    self.metadata = metadata
+    self.name = name
+    configuration = repairer.configuration
+    marks = repairer.client.marks
+    logger = repairer.logger
+  }
+
+  /// Works until the task is cancelled.
+  func run() async {
+    var lease: MetadataLease?
+    var after: LedgerID?
+    while !Task.isCancelled {
+      do {
+        try await Task.sleep(for: configuration.pollInterval)
+        guard try await marks.disabledSinceMs() == nil else { continue }
+        if after == nil { try await repairer.client.directory.refresh() }
+        let page = try await marks.list(after: after, limit: 500)
+        after = page.count < 500 ? nil : page.last?.ledger.ledgerID
+        let now = UnderReplicationStore.nowMs()
+        for mark in page.shuffled() where mark.ledger.nextAttemptMs <= now {
+          if lease?.isExpired != false { lease = try await metadata.grantLease(ttl: configuration.leaseTTL) }
+          if let lease { try await work(on: mark.ledger.ledgerID, lease) }
+        }
+      } catch is CancellationError {
+        break
+      } catch {
+        if Task.isCancelled { break }
+        logger.warning("The repair of ledgers was interrupted; trying again.", metadata: ["error": "\(error)"])
+      }
+    }
+    try? await lease?.revoke()
+  }
+
+  private func work(on id: LedgerID, _ lease: MetadataLease) async throws {
+    let lock = UnderReplicationStore.locks + "\(id)"
+    guard try await marks.acquire(lock, holder: name, lease: lease) else { return }
+    do {
+      // It may have been repaired between the listing and the lock.
+      if let mark = try await marks.read(id) { try await repair(mark.ledger, lease) }
+    } catch {
+      try? await marks.release(lock)
+      throw error
+    }
+    try await marks.release(lock)
+  }
+
+  private func repair(_ mark: UnderReplicatedLedger, _ lease: MetadataLease) async throws {
+    let marks = marks
+    let outcome: LedgerRepairer.Outcome
+    do {
+      outcome = try await repairer.repair(mark) {
+        try Task.checkCancellation()
+        guard !lease.isExpired else { throw LedgerError.metadata("the lock on ledger \(mark.ledgerID) was lost.") }
+        guard try await marks.disabledSinceMs() == nil else { throw LedgerError.timeout("switched off.") }
+      }
+    } catch let error as LedgerError {
+      outcome = .unfinished("\(error)", unrecoverable: 0)
+    }
+    guard let present = try await marks.read(mark.ledgerID) else { return }
+    let isNews =
+      present.ledger.suspects != mark.suspects || present.ledger.lostBookies != mark.lostBookies
+      || present.ledger.isMisplaced != mark.isMisplaced
+    switch outcome {
+    case .repaired:
+      repairer.statistics.add { $0.ledgersRepaired += 1 }
+      logger.info("A ledger is fully replicated again.", metadata: ["ledger": "\(mark.ledgerID)"])
+      if !isNews { try await marks.clear(mark.ledgerID, present.version) }
+    case .unfinished(let problem, let unrecoverable):
+      repairer.statistics.add { $0.repairsUnfinished += 1 }
+      logger.warning(
+        "A ledger is not fully replicated yet.", metadata: ["ledger": "\(mark.ledgerID)", "problem": "\(problem)"])
+      guard !isNews else { return }
+      var next = present.ledger
+      next.attempts += 1
+      next.problem = problem
+      next.unrecoverableEntries = unrecoverable
+      next.nextAttemptMs = UnderReplicationStore.nowMs() + pause(after: next.attempts)
+      _ = try await marks.write(next, over: present.version)
+    }
+  }
+
+  /// Milliseconds to the next attempt.
+  private func pause(after attempts: Int) -> Int64 {
+    let first = max(1, Self.milliseconds(configuration.rwRereplicateBackoff))
+    let longest = max(first, Self.milliseconds(configuration.lockReleaseOfFailedLedgerGracePeriod))
+    let factor = Int64(1) << Int64(min(max(0, attempts - 1), 20))
+    let (pause, overflow) = first.multipliedReportingOverflow(by: factor)
+    return overflow ? longest : min(pause, longest)
+  }
+
+  private static func milliseconds(_ duration: Duration) -> Int64 {
+    duration.components.seconds * 1_000 + duration.components.attoseconds / 1_000_000_000_000_000
+  }
+}

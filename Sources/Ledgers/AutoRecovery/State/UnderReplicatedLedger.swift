@@ -1,0 +1,66 @@
+/// A ledger that may have too few copies of some entries, or has them in the wrong places: what auto-recovery is to repair.
+/// Kept under `/ledgers/underreplicated/ledgers/<id>`.
+public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
+  /// How far the replacement of one bookie has come; who goes on uses the same target.
+  public struct Progress: Codable, Equatable, Sendable {
+    /// The first entry of the segment being repaired.
+    public var segment: EntryID
+    /// The place in the segment's ensemble.
+    public var slot: Int
+    /// The bookie that gets the copies.
+    public var target: String
+    /// All entries of the place up to this one are there.
+    public var through: EntryID
+  }
+
+  /// The ledger.
+  public var ledgerID: LedgerID
+  /// Bookies of the ledger that were found to be gone, or that are to be emptied.
+  public var lostBookies: [String]
+  /// Copies in doubt on bookies that are there.
+  public var suspects: [SuspectCopies]
+  /// Whether copies are in the same failure domain against the placement policy.
+  public var isMisplaced: Bool
+  /// When it was noticed first, ms since 1970.
+  public var sinceMs: Int64
+  /// Attempts to repair it that failed.
+  public var attempts: Int
+  /// No attempt before this time, ms since 1970.
+  public var nextAttemptMs: Int64
+  /// Why it is not repaired yet; nil if it was not tried.
+  public var problem: String?
+  /// Entries of which no copy was found on any bookie that answered, in the last attempt.
+  public var unrecoverableEntries: Int64
+  /// How far an attempt that was broken off has come.
+  public var progress: Progress?
+
+  /// A mark without any finding.
+  init(ledgerID: LedgerID, sinceMs: Int64) {
+    self.ledgerID = ledgerID
+    lostBookies = []
+    suspects = []
+    isMisplaced = false
+    self.sinceMs = sinceMs
+    attempts = 0
+    nextAttemptMs = 0
+    unrecoverableEntries = 0
+  }
+
+  /// Adds bookies that are gone. Returns whether that is news.
+  mutating func add(lost: Set<String>) -> Bool {
+    let all = Set(lostBookies).union(lost)
+    guard all.count != lostBookies.count else { return false }
+    lostBookies = all.sorted()
+    nextAttemptMs = 0
+    return true
+  }
+
+  /// Adds copies in doubt. Returns whether that is news.
+  mutating func add(suspects more: [SuspectCopies]) -> Bool {
+    let merged = SuspectCopies.merged(suspects + more)
+    guard merged != suspects else { return false }
+    suspects = merged
+    nextAttemptMs = 0
+    return true
+  }
+}

@@ -1,0 +1,129 @@
+import Logging
+import MetadataStore
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// Which bookies are registered, where they listen, and which failed of late. Shared by all loops of a client.
+final class BookieDirectory: Sendable {
+  private struct State {
+    var registered: [String: BookieInfo] = [:]
+    var reputation: BookieReputation
+    var watcher: Task<Void, Never>?
+    var observers: [@Sendable () -> Void] = []
+    var isShutDown = false
+  }
+
+  private let metadata: any MetadataStore
+  private let logger: Logger
+  private let state: NIOLockedValueBox<State>
+
+  init(metadata: any MetadataStore, limits: BookieReputation.Limits, logger: Logger) {
+    self.metadata = metadata
+    self.logger = logger
+    state = NIOLockedValueBox(State(reputation: BookieReputation(limits)))
+  }
+
+  /// The registered bookies that new entries may go to, as last seen.
+  var available: [BookieInfo] {
+    state.withLockedValue { $0.registered.values.filter { !$0.isReadOnly && !$0.isDraining } }
+  }
+
+  /// All registered bookies by id, as last seen: also those that are read-only or draining.
+  var registered: [String: BookieInfo] { state.withLockedValue { $0.registered } }
+
+  /// Bookies that failed within the memory of failures, or are quarantined.
+  var suspects: Set<String> {
+    let now = NIODeadline.now()
+    return state.withLockedValue { $0.reputation.avoided(now: now) }
+  }
+
+  /// Bookies that failed so often that they are left alone for long.
+  var quarantined: Set<String> {
+    let now = NIODeadline.now()
+    return state.withLockedValue { $0.reputation.quarantined(now: now) }
+  }
+
+  /// Remembers that the bookie failed.
+  func noteFailure(of bookie: String, count: Int = 1) {
+    let now = NIODeadline.now()
+    if state.withLockedValue({ $0.reputation.failed(bookie, count: count, now: now) }) {
+      logger.warning(
+        "A bookie fails so often that it is quarantined; look at its log and its disks.",
+        metadata: ["bookie": "\(bookie)"])
+    }
+  }
+
+  /// The bookie did what it was asked.
+  func noteSuccess(of bookie: String) {
+    state.withLockedValue { $0.reputation.succeeded(bookie) }
+  }
+
+  /// Calls `observer`, on any thread, whenever the set of bookies that are there to stay has changed.
+  func onChange(_ observer: @escaping @Sendable () -> Void) {
+    state.withLockedValue { $0.observers.append(observer) }
+  }
+
+  /// Reads the registrations and, the first time, begins to watch them.
+  func refresh() async throws(LedgerError) {
+    do {
+      if state.withLockedValue({ $0.watcher == nil && !$0.isShutDown }) {
+        let events = try await metadata.watch(prefix: BookieRegistration.root)
+        let watcher = Task { [weak self] in
+          for await _ in events {
+            guard let self else { return }
+            do { try await self.readAll() } catch {
+              self.logger.warning("The list of bookies could not be read.", metadata: ["error": "\(error)"])
+            }
+          }
+          // The store can no longer vouch for completeness; the next refresh watches anew.
+          self?.state.withLockedValue { $0.watcher = nil }
+        }
+        let isSecond = state.withLockedValue { state in
+          if state.watcher != nil || state.isShutDown { return true }
+          state.watcher = watcher
+          return false
+        }
+        if isSecond { watcher.cancel() }
+      }
+      try await readAll()
+    } catch {
+      throw .metadata("the list of bookies cannot be read: \(error)")
+    }
+  }
+
+  /// Where the bookie listens: as last seen or, if that is unknown or `isStale`, as registered now; nil if it is not.
+  func resolve(_ bookie: String, isStale: Bool) async -> BookieInfo? {
+    if !isStale, let known = state.withLockedValue({ $0.registered[bookie] }) { return known }
+    for prefix in [BookieRegistration.available, BookieRegistration.readOnly] {
+      if let record = try? await metadata.get(prefix + bookie), let info = BookieRegistration.parse(record) {
+        return info
+      }
+    }
+    return nil
+  }
+
+  func shutdown() {
+    state.withLockedValue { state in
+      state.isShutDown = true
+      state.watcher?.cancel()
+      state.watcher = nil
+      state.observers = []
+    }
+  }
+
+  private static func usable(_ bookies: [String: BookieInfo]) -> Set<String> {
+    Set(bookies.values.lazy.filter { !$0.isDraining }.map(\.id))
+  }
+
+  private func readAll() async throws {
+    let found = try await BookieRegistration.readAll(metadata) { key in
+      logger.warning("A bookie's registration cannot be read.", metadata: ["key": "\(key)"])
+    }
+    let observers = state.withLockedValue { state in
+      let isSame = Self.usable(state.registered) == Self.usable(found)
+      state.registered = found
+      return isSame ? [] : state.observers
+    }
+    for observer in observers { observer() }
+  }
+}
