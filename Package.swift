@@ -177,6 +177,6 @@ let package = Package(
         "Broker", "GeoReplication", "TopicLog", "MetadataStore", "PulsarWire", "Transport", nio, nioPosix,
         concurrencyHelpers, logging,
       ]),
-    tests("Mesh", ["PulsarClient", "Admin", nio, nioPosix, logging]),
+    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", nio, nioPosix, logging]),
   ]
 )

@@ -36,6 +36,8 @@ struct AdminRESTTests {
       #expect(await api.status("PUT", "/admin/v2/tenants/t", #"{"allowedClusters":["us"]}"#) == 204)
       #expect(await api.status("PUT", "/admin/v2/tenants/t", #"{"allowedClusters":["us"]}"#) == 409)
       #expect(await api.status("PUT", "/admin/v2/tenants/u", #"{"allowedClusters":["mars"]}"#) == 412)
+      #expect(await api.status("GET", "/admin/v2/tenants/%00") == 404)
+      #expect(await api.status("PUT", "/admin/v2/namespaces/t/n?bundles=-1") == 400)
       let base = "/admin/v2/namespaces/t/n"
       #expect(await api.status("PUT", "\(base)?bundles=1") == 204)
       #expect(await api.status("PUT", base) == 409)

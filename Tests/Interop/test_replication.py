@@ -154,6 +154,8 @@ def test_lag_of_a_healthy_mesh(mesh, orders):
     eventually(healthy, what="no lag")
     text = mesh.cli("lag", "--data", str(mesh.data)).stdout
     assert "FROM us" in text and "us→eu" in text
+    # What cannot be carried out is UNKNOWN to a check, never WARN.
+    assert mesh.cli("lag", "--data", str(mesh.data), "--link", "us:mars", ok=(3,)).stderr.startswith("Error: ")
     us.close()
 
 

@@ -19,8 +19,8 @@ struct NamespaceRoutes {
     routes.put(one) { request in
       var body =
         request.isBodyEmpty ? NamespacePolicies() : try request.json(NamespacePolicies.self, "namespace policies")
-      if let bundles = try request.queryNumber("bundles"), bundles > 0 {
-        guard bundles <= 65_536 else {
+      if let bundles = try request.queryNumber("bundles"), bundles != 0 {
+        guard (1...65_536).contains(bundles) else {
           throw PolicyError(.badRequest, "Invalid number of bundles \(bundles): between 1 and 65536 are possible")
         }
         body.bundles = BundlesData(count: bundles)

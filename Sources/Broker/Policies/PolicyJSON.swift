@@ -36,7 +36,9 @@ public enum PolicyJSON {
     case .keyNotFound(let key, let context):
       return "\(path(context)) lacks the field \"\(key.stringValue)\""
     case .dataCorrupted(let context):
-      return context.codingPath.isEmpty ? "the body is not valid JSON" : "\(path(context)): \(context.debugDescription)"
+      // A body that is no JSON comes with the parser's error; a value that is none of those possible does not.
+      guard !context.codingPath.isEmpty || context.underlyingError == nil else { return "the body is not valid JSON" }
+      return "\(path(context)): \(context.debugDescription)"
     @unknown default:
       return "the body does not have the expected form"
     }

@@ -1,7 +1,7 @@
 extension PolicyStore {
   /// The record of a tenant; throws `notFound`.
   public func tenant(_ name: String) async throws -> TenantInfo {
-    guard let info = try await read(.tenant(name), TenantInfo.self) else {
+    guard NamespaceName.isValidPart(name), let info = try await read(.tenant(name), TenantInfo.self) else {
       throw PolicyError(.notFound, "Tenant does not exist: \(name)")
     }
     return info

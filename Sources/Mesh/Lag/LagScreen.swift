@@ -49,7 +49,8 @@ public struct LagScreen: Sendable {
   /// One line for a log: the verdict and every link.
   public var summary: String {
     let links = lag.links.map { link in
-      "\(link.from)\(arrow)\(link.lag.to) \(behind(link)) \(Humanize.megabytes(link.lag.outBytesPerSecond)) MB/s"
+      "\(link.from)\(arrow)\(link.lag.to) \(behind(link)) "
+        + (link.isCurrent ? "\(Humanize.megabytes(link.lag.outBytesPerSecond)) MB/s" : "? MB/s")
     }
     return "\(verdict.name)  " + links.joined(separator: "  ")
   }
@@ -118,14 +119,15 @@ public struct LagScreen: Sendable {
         "\(link.from)\(arrow)\(lag.to)",
         link.isCurrent ? label(lag.state) : "unknown",
         behind(link),
-        lag.behindMessages.map(Humanize.count) ?? "?",
-        lag.behindBytes.map { Humanize.bytes(Double($0)) } ?? "?",
-        "\(Humanize.megabytes(lag.inBytesPerSecond))\(arrow)\(Humanize.megabytes(lag.outBytesPerSecond))",
-        (lag.drainBytesPerSecond > 0 ? "+" : "") + Humanize.megabytes(lag.drainBytesPerSecond),
-        eta(lag),
-        lag.rttMs.map { Humanize.fixed($0, digits: $0 < 10 ? 1 : 0) + "ms" } ?? "?",
-        "\(Humanize.bytes(Double(lag.inFlightBytes)))/\(Humanize.bytes(Double(lag.windowBytes)))",
-        link.isCurrent ? lag.reason : "last known \(Humanize.seconds(link.ageSeconds)) ago",
+        messages(lag.behindMessages, link.isCurrent),
+        bytes(lag.behindBytes, link.isCurrent),
+        link.isCurrent ? rates(lag) : "?",
+        !link.isCurrent ? "?" : (lag.drainBytesPerSecond > 0 ? "+" : "") + Humanize.megabytes(lag.drainBytesPerSecond),
+        link.isCurrent ? eta(lag) : "?",
+        !link.isCurrent ? "?" : lag.rttMs.map { Humanize.fixed($0, digits: $0 < 10 ? 1 : 0) + "ms" } ?? "?",
+        !link.isCurrent
+          ? "?" : "\(Humanize.bytes(Double(lag.inFlightBytes)))/\(Humanize.bytes(Double(lag.windowBytes)))",
+        link.isCurrent ? lag.reason : lastKnown(link),
       ]
     }
     return table(header, rows, right: [2, 3, 4, 6, 7, 8])
@@ -139,7 +141,7 @@ public struct LagScreen: Sendable {
       return [
         lag.namespace, "\(namespace.from)\(arrow)\(lag.to)",
         namespace.isCurrent ? lag.behindSeconds.map(Humanize.seconds) ?? "?" : "?",
-        lag.behindMessages.map(Humanize.count) ?? "?", lag.behindBytes.map { Humanize.bytes(Double($0)) } ?? "?",
+        messages(lag.behindMessages, namespace.isCurrent), bytes(lag.behindBytes, namespace.isCurrent),
         lag.worstTopic.map(shortTopic) ?? "-", namespace.isCurrent ? state : "unknown",
       ]
     }
@@ -151,6 +153,25 @@ public struct LagScreen: Sendable {
   private func behind(_ link: MeshLag.Link) -> String {
     guard link.isCurrent, let seconds = link.lag.behindSeconds else { return "?" }
     return Humanize.seconds(seconds)
+  }
+
+  private func messages(_ count: UInt64?, _ isCurrent: Bool) -> String {
+    isCurrent ? count.map(Humanize.count) ?? "?" : "?"
+  }
+
+  private func bytes(_ count: UInt64?, _ isCurrent: Bool) -> String {
+    isCurrent ? count.map { Humanize.bytes(Double($0)) } ?? "?" : "?"
+  }
+
+  private func rates(_ lag: LinkLag) -> String {
+    "\(Humanize.megabytes(lag.inBytesPerSecond))\(arrow)\(Humanize.megabytes(lag.outBytesPerSecond))"
+  }
+
+  /// What was last heard of a link whose source is silent: never in the columns of what is true now.
+  private func lastKnown(_ link: MeshLag.Link) -> String {
+    let age = "last known \(Humanize.seconds(link.ageSeconds)) ago"
+    guard let seconds = link.lag.behindSeconds else { return age }
+    return "\(age): \(Humanize.seconds(seconds)) behind, \(messages(link.lag.behindMessages, true)) messages"
   }
 
   private func describe(_ link: MeshLag.Link) -> String {

@@ -105,7 +105,14 @@ public struct MeshLag: Codable, Sendable, Equatable {
     var verdict = regions.allSatisfy(\.answered) && !regions.isEmpty ? Verdict.ok : .unknown
     let figures: [(seconds: Double?, isCurrent: Bool, isStopped: Bool)] =
       onlyNamespaces
-      ? namespaces.map { ($0.lag.behindSeconds, $0.isCurrent, false) }
+      ? namespaces.map { namespace in
+        let isDown = links.contains {
+          $0.from == namespace.from && $0.lag.to == namespace.lag.to && $0.lag.state == .down
+        }
+        return (
+          namespace.lag.behindSeconds, namespace.isCurrent, isDown && (namespace.lag.behindMessages ?? 1) > 0
+        )
+      }
       : links.map { ($0.lag.behindSeconds, $0.isCurrent, $0.lag.state == .down && ($0.lag.behindMessages ?? 1) > 0) }
     for figure in figures {
       guard let seconds = figure.seconds, figure.isCurrent else {

@@ -1,3 +1,4 @@
+import Broker
 import Foundation
 
 /// One region in one process: what `meridian standalone` takes from flags, or from the file that `mesh up` writes.
@@ -125,6 +126,10 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
       managedLedgerDefaultWriteQuorum <= managedLedgerDefaultEnsembleSize
     else {
       throw MeshError("quorums must be 1 <= ack quorum <= write quorum <= ensemble size")
+    }
+    // It is part of metadata keys, file names and the names of replicators' cursors.
+    guard NamespaceName.isValidPart(clusterName) else {
+      throw MeshError("`\(clusterName)` is no name for a region; use letters, digits and -=:._")
     }
     guard ["earliest", "latest"].contains(replicationStartAt) else {
       throw MeshError("replicationStartAt must be earliest or latest, not `\(replicationStartAt)`")

@@ -37,7 +37,7 @@ public struct MeshLauncher: Sendable {
       do {
         try FileManager.default.createDirectory(atPath: directory.path, withIntermediateDirectories: true)
       } catch {
-        throw MeshError("cannot create the directory \(directory.path): \(error)")
+        throw MeshError("cannot create the directory \(directory.path): \(error.localizedDescription)")
       }
       try file.save(state)
       let pid = try ChildProcess.start(

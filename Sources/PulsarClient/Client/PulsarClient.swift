@@ -46,7 +46,7 @@ public final class PulsarClient: Sendable {
       do {
         options.tls = try TLSContext(tls, role: .client)
       } catch {
-        throw PulsarClientError.invalidConfiguration("TLS cannot be set up: \(error)")
+        throw PulsarClientError.invalidConfiguration("\(error)")
       }
     }
     pool = ConnectionPool(options: options, connectionsPerBroker: configuration.connectionsPerBroker, logger: logger)

@@ -27,7 +27,7 @@ extension PulsarConnection {
       do {
         tls = try options.tls ?? TLSContext(TLSConfiguration(), role: .client)
       } catch {
-        promise.fail(PulsarClientError.connection("TLS cannot be set up: \(error)"))
+        promise.fail(PulsarClientError.connection("\(error)"))
         return promise.futureResult
       }
     } else {

@@ -17,6 +17,16 @@ extension CompressionCodec: ExpressibleByArgument {
 
   /// The names.
   public static var allValueStrings: [String] { ["none", "lz4", "zstd", "zlib"] }
+
+  /// The name, as help shows it.
+  public var defaultValueDescription: String {
+    switch self {
+    case .none: "none"
+    case .lz4: "lz4"
+    case .zlib: "zlib"
+    case .zstd: "zstd"
+    }
+  }
 }
 
 /// How a command's producer publishes.

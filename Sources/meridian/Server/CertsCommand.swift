@@ -23,6 +23,10 @@ struct CertsCommand: AsyncParsableCommand {
     @Option(help: "Name of the authority.") var commonName = "Meridian mesh CA"
     @Option(help: "Days that it is valid.") var days = 3650
 
+    func validate() throws {
+      guard days >= 1 else { throw ValidationError("--days must be 1 or more") }
+    }
+
     func run() throws {
       guard !FileManager.default.fileExists(atPath: "\(dir)/\(CertificateAuthority.certificateFileName)") else {
         throw CommandFailure("\(dir) has an authority already; delete it first if every certificate shall be replaced")
@@ -43,6 +47,14 @@ struct CertsCommand: AsyncParsableCommand {
     @Option(help: "Names that clients use to reach it; repeat it for each.") var dns: [String] = ["localhost"]
     @Option(help: "Addresses that clients use to reach it; repeat it for each.") var ip: [String] = ["127.0.0.1"]
     @Option(help: "Days that it is valid.") var days = 825
+
+    func validate() throws {
+      guard days >= 1 else { throw ValidationError("--days must be 1 or more") }
+      // The name becomes that of two files beside the authority's.
+      guard !name.isEmpty, name != "ca",
+        name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) })
+      else { throw ValidationError("a region's name may have letters, digits, - and _ only, and must not be `ca`") }
+    }
 
     func run() throws {
       let authority = try CertificateAuthority(directory: dir)

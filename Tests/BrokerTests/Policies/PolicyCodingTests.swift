@@ -12,6 +12,23 @@ struct PolicyCodingTests {
     String(decoding: try PolicyJSON.encode(value), as: UTF8.self)
   }
 
+  @Test("A value that is none of those possible is named, and not called bad JSON")
+  func unknownValue() throws {
+    func reason(_ json: String) -> String? {
+      do {
+        _ = try decode(SchemaCompatibilityStrategy.self, json)
+        return nil
+      } catch {
+        return "\(error)"
+      }
+    }
+    #expect(reason(#""FULL""#) == nil)
+    let unknown = try #require(reason(#""NO""#))
+    #expect(unknown.contains("NO") && !unknown.contains("not valid JSON"), "\(unknown)")
+    let broken = try #require(reason(#""FU"#))
+    #expect(broken.contains("not valid JSON"), "\(broken)")
+  }
+
   @Test("A namespace as Pulsar writes it")
   func namespace() throws {
     let policies = try decode(
