@@ -1,4 +1,5 @@
 import ArgumentParser
+import Broker
 import Foundation
 import Transport
 
@@ -50,10 +51,10 @@ struct CertsCommand: AsyncParsableCommand {
 
     func validate() throws {
       guard days >= 1 else { throw ValidationError("--days must be 1 or more") }
-      // The name becomes that of two files beside the authority's.
-      guard !name.isEmpty, name != "ca",
-        name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) })
-      else { throw ValidationError("a region's name may have letters, digits, - and _ only, and must not be `ca`") }
+      // The name becomes that of two files beside the authority's, which are `ca`.
+      guard NamespaceName.isValidPart(name), name != "ca" else {
+        throw ValidationError("`\(name)` is no name for a region; use letters, digits and -=:._, and not `ca`")
+      }
     }
 
     func run() throws {
