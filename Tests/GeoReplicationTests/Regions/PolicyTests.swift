@@ -19,16 +19,26 @@ import Testing
     }
   }
 
-  @Test func aRegionThatDoesNotNameTheSenderSaysSo() async throws {
+  @Test func aRegionWhoseAllowedClustersLeaveTheSenderOutSaysSo() async throws {
     try await GeoPair.with { pair in
       let topic = try GeoPair.topic("unnamed")
       try await pair.eu.policies.setReplicationClusters(topic.namespace, ["eu"])
+      try await pair.eu.policies.setAllowedClusters(topic.namespace, ["eu"])
       try await TestProducer("app", to: topic, in: pair.us).send(5)
       await eventually { await pair.link(from: pair.us)?.state == .blocked }
       #expect(await pair.link(from: pair.us)?.reason.contains("takes no messages of region us") == true)
       #expect(try await pair.eu.stored(topic).isEmpty)
       // To receive and not to send.
       try await pair.eu.policies.setAllowedClusters(topic.namespace, ["eu", "us"])
+      await eventually { try await pair.eu.stored(topic).count == 5 }
+    }
+  }
+
+  @Test func aRegionThatOnlyReceivesNeedsNoPolicyForIt() async throws {
+    try await GeoPair.with { pair in
+      let topic = try GeoPair.topic("one-way")
+      try await pair.eu.policies.setReplicationClusters(topic.namespace, ["eu"])
+      try await TestProducer("app", to: topic, in: pair.us).send(5)
       await eventually { try await pair.eu.stored(topic).count == 5 }
     }
   }

@@ -55,7 +55,6 @@ struct Auditor {
         lostBookieDelayMs: Self.milliseconds(configuration.lostBookieRecoveryDelay)),
       times: try await client.marks.auditTimes(), nowMs: UnderReplicationStore.nowMs())
     var times = schedule.times
-    var request = try await client.marks.auditRequest()
     var damage: [String: MetadataVersion] = [:]
     while !lease.isExpired {
       try await Task.sleep(for: configuration.pollInterval)
@@ -65,11 +64,11 @@ struct Auditor {
       let usable = Set(client.directory.registered.values.lazy.filter { !$0.isDraining }.map(\.id))
       let delayed = schedule.delayed
       let checks = schedule.tick(
-        nowMs: UnderReplicationStore.nowMs(), usable: usable, isRequested: requested != request)
+        nowMs: UnderReplicationStore.nowMs(), usable: usable, isRequested: requested != nil)
       if schedule.delayed > delayed { statistics.add { $0.bookieAuditsDelayed += 1 } }
       for check in checks { try await run(check, lease) }
       try await collectDamage(&damage)
-      request = requested
+      if let requested { try await client.marks.auditDone(requested) }
       if schedule.times != times {
         times = schedule.times
         try await client.marks.setAuditTimes(times)
@@ -137,6 +136,7 @@ struct Auditor {
   }
 
   private func checkPlacement(_ proceed: @Sendable () async throws -> Void) async throws {
+    try await client.directory.refresh()
     let registered = client.directory.registered
     let placement = client.configuration.placement
     var violations: Int64 = 0

@@ -153,12 +153,23 @@ struct UnderReplicationStore: Sendable {
     try await mapErrors { _ = try await store.put(Self.audits, Array(try JSONEncoder().encode(times))) }
   }
 
-  /// Asks whoever is the auditor to check everything now.
+  /// Asks whoever is the auditor, or will be, to check everything now.
   func requestAudit() async throws(LedgerError) {
     try await mapErrors { _ = try await store.put(Self.trigger, Array("\(Self.nowMs())".utf8)) }
   }
 
-  /// The version of the last request for an audit; nil if there never was one.
+  /// Forgets the request for an audit, which was carried out, unless there is another since.
+  func auditDone(_ request: MetadataVersion) async throws(LedgerError) {
+    try await mapErrors {
+      do {
+        try await store.delete(Self.trigger, expected: .exactly(request))
+      } catch MetadataError.versionMismatch, MetadataError.notFound {
+        return
+      }
+    }
+  }
+
+  /// The version of the request for an audit that nobody has carried out yet; nil without one.
   func auditRequest() async throws(LedgerError) -> MetadataVersion? {
     try await mapErrors { try await store.get(Self.trigger)?.version }
   }
