@@ -4,8 +4,9 @@ SHELL := /bin/bash
 MERIDIAN := .build/release/meridian
 TOPOLOGY ?= topologies/two-region.yaml
 SECONDS_TO_FUZZ ?= 60
+SEEDS ?= 10000
 
-.PHONY: help setup build demo test test-unit test-interop test-compose fuzz format lint protos clean
+.PHONY: help setup build demo test test-unit test-interop test-compose fuzz simulate format lint protos clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -33,6 +34,9 @@ test-compose: ## Bring up two regions with Docker Compose and verify replication
 
 fuzz: setup ## Fuzz the decoders for SECONDS_TO_FUZZ seconds
 	MERIDIAN_FUZZ_SECONDS=$(SECONDS_TO_FUZZ) swift test --filter Fuzz
+
+simulate: setup ## Simulate bookies and regions with SEEDS seeds, from MERIDIAN_SEED on
+	MERIDIAN_SEEDS=$(SEEDS) SWIFT_DETERMINISTIC_HASHING=1 swift test --filter 'SimulationTests.*/(storage|region)'
 
 format: ## Format the Swift sources in place
 	swift format --in-place --parallel --recursive Package.swift Sources Tests

@@ -178,5 +178,7 @@ let package = Package(
         concurrencyHelpers, logging,
       ]),
     tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", nio, nioPosix, logging]),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["Bookie", "Ledgers", "BookieWire", nio, logging], swiftSettings: strict),
   ]
 )

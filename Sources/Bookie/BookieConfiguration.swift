@@ -78,11 +78,11 @@ public struct BookieConfiguration: Sendable {
   /// Entry logs of which a smaller share is alive are compacted by minor compaction; 0 turns it off.
   /// (`minorCompactionThreshold`)
   public var minorCompactionThreshold = 0.2
-  /// Time between two minor compactions. (`minorCompactionInterval`)
+  /// Time between two minor compactions; zero turns it off. (`minorCompactionInterval`)
   public var minorCompactionInterval = Duration.seconds(3600)
   /// As `minorCompactionThreshold`, for major compaction. (`majorCompactionThreshold`)
   public var majorCompactionThreshold = 0.5
-  /// Time between two major compactions. (`majorCompactionInterval`)
+  /// Time between two major compactions; zero turns it off. (`majorCompactionInterval`)
   public var majorCompactionInterval = Duration.seconds(86_400)
   /// Bytes that compaction copies in a second, at most. (`compactionRateByBytes`)
   public var compactionRateByBytes = 16 * 1024 * 1024

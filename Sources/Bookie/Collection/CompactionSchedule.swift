@@ -45,7 +45,9 @@ struct CompactionSchedule {
     }
     var next: NIODeadline?
     for kind in [CompactionKind.major, .minor] {
-      guard threshold(kind) > 0, !suspended.contains(kind), let at = due[kind] else { continue }
+      guard threshold(kind) > 0, (settings[kind]?.interval ?? .zero) > .zero, !suspended.contains(kind),
+        let at = due[kind]
+      else { continue }
       let limit: DiskLevel = kind == .major ? .full : .hard
       guard isForced || level < limit else { continue }
       if at <= now { return .run(kind) }

@@ -68,10 +68,9 @@ struct JournalFile {
   }
 
   private mutating func extend(to size: Int) throws(BookieError) {
-    let zeros = AlignedBuffer(capacity: 1024 * 1024)
+    let goal = JournalFormat.aligned(max(size, allocated + step))
+    let zeros = AlignedBuffer(capacity: min(1024 * 1024, goal - allocated))
     zeros.zero(0..<zeros.bytes.count)
-    var goal = max(size, allocated + step)
-    goal = JournalFormat.aligned(goal)
     while allocated < goal {
       let count = min(zeros.bytes.count, goal - allocated)
       try file.write(UnsafeRawBufferPointer(rebasing: zeros.bytes[0..<count]), at: allocated)

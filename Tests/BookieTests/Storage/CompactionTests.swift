@@ -27,6 +27,18 @@ struct CompactionTests {
     #expect(schedule.next(now: Self.start + .seconds(105), level: .ok) == .wait(until: Self.start + .seconds(115)))
   }
 
+  @Test("An interval of zero turns compaction off, and does not make it go on for ever")
+  func withoutIntervals() {
+    var schedule = CompactionSchedule(
+      minor: CompactionSchedule.Settings(threshold: 0.2, interval: .zero),
+      major: CompactionSchedule.Settings(threshold: 0.5, interval: .zero), isForced: false, now: Self.start)
+    #expect(schedule.next(now: Self.start, level: .ok) == .wait(until: nil))
+    schedule.trigger(.major)
+    #expect(schedule.next(now: Self.start, level: .ok) == .run(.major))
+    schedule.finished(.major, now: Self.start)
+    #expect(schedule.next(now: Self.start, level: .ok) == .wait(until: nil))
+  }
+
   @Test("A full disk stops major compaction, a nearly full one minor compaction; an operator may stop and trigger both")
   func suspension() {
     var schedule = Self.schedule()
