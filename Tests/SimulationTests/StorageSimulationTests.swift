@@ -24,7 +24,7 @@ enum Seeds {
   @Test("Nothing acknowledged is lost or denied, no fence forgotten", arguments: 0..<UInt64(2))
   func storage(part: UInt64) {
     let total = Tally()
-    for seed in Seeds.part(part, of: 2, usual: 700) {
+    for seed in Seeds.part(part, of: 2, usual: 150) {
       do {
         let simulation = try StorageSimulation(seed: seed)
         defer { total.merge(simulation.tally) }
@@ -36,7 +36,7 @@ enum Seeds {
       }
     }
     print("storage simulation, part \(part + 1) of 2: \(total.text)")
-    guard Seeds.count(700) >= 700 else { return }
+    guard Seeds.count(150) >= 1000 else { return }
     for fault in [
       "crashes", "lost sectors", "torn writes", "lost names", "flipped bits", "writes to a full disk", "failed reads",
       "starts that were cut short", "deaths while syncing", "deaths while renaming", "deaths while indexing",

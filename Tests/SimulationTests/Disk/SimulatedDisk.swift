@@ -14,7 +14,6 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
     static let entryLogSync = Lies(rawValue: 2)
     static let directorySync = Lies(rawValue: 4)
     static let indexSync = Lies(rawValue: 8)
-    static let renameIsCopy = Lies(rawValue: 16)
   }
 
   let chance: Chance
@@ -195,12 +194,15 @@ private final class SimulatedFile: StorageFile, @unchecked Sendable {
 
   func sync() throws(BookieError) {
     try disk.change("Syncing", path)
-    if disk.lies.contains(.journalSync), path.hasSuffix(".journal") { return }
+    if disk.lies.contains(.journalSync), path.hasPrefix("/j") { return }
     if disk.lies.contains(.entryLogSync), path.hasSuffix(".log") { return }
     node.sync()
   }
 
-  func syncAll() throws(BookieError) { try sync() }
+  func syncAll() throws(BookieError) {
+    try disk.change("Syncing", path)
+    node.sync()
+  }
 }
 
 /// The index of a ``SimulatedDisk``, opened.

@@ -8,11 +8,8 @@ import NIOCore
 final class RegionSimulation {
   /// Deliberate mistakes, to prove that the checks find them.
   enum Mutation: String, CaseIterable, Sendable {
-    case fenceNotDurable, recoveryReadsDoNotFence, silenceIsNegative, generationsIgnored,
-      segmentStartsLate
-    case confirmedMovesWhileSegmentStarts, noCompareAndSet, acknowledgementBeforeSync,
-      damageIsNegative
-    case markPastUnflushedEntry, directoryNotSynced
+    case fenceNotDurable, silenceIsNegative, generationsIgnored, segmentStartsLate
+    case confirmedMovesWhileSegmentStarts, noCompareAndSet
   }
 
   let chance: Chance
@@ -52,14 +49,7 @@ final class RegionSimulation {
     server.onRefusal = { [rules] error in
       if !rules.damaged.contains(id) { rules.fail("\(id) does not start: \(error)") }
     }
-    switch mutation {
-    case .fenceNotDurable: server.bookie.answersBeforeFence = true
-    case .acknowledgementBeforeSync: server.bookie.disk.lies = .journalSync
-    case .directoryNotSynced: server.bookie.disk.lies = .directorySync
-    case .markPastUnflushedEntry: server.bookie.movesMarkTooFar()
-    case .damageIsNegative: server.damageIsNegative = true
-    default: break
-    }
+    server.bookie.answersBeforeFence = mutation == .fenceNotDurable
   }
 
   // MARK: What the actors tell

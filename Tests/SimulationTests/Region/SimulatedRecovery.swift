@@ -145,7 +145,7 @@ final class SimulatedRecovery {
   }
 
   private func read(_ entry: EntryID, _ bookie: String) {
-    ask(entry, bookie, fencing: region.mutation != .recoveryReadsDoNotFence) { [self] code, bytes in
+    ask(entry, bookie, fencing: true) { [self] code, bytes in
       var answer = LedgerRecovery.ReadAnswer.unknown
       if code == .ok, let bytes,
         let (header, _) = try? SimulatedBookie.codec.decode(

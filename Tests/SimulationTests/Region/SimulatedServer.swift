@@ -16,8 +16,6 @@ final class SimulatedServer {
   var onRefusal: ((any Error) -> Void)?
   /// It does not start any more, for its disk is damaged.
   private(set) var isLost = false
-  /// Whether an error of the disk is answered as "no such entry".
-  var damageIsNegative = false
 
   init(_ id: String, network: SimulatedNetwork) throws {
     self.network = network
@@ -36,13 +34,6 @@ final class SimulatedServer {
   func receive(_ request: BookieRequest, _ reply: @escaping (BookieResponse) -> Void) {
     setClock()
     bookie.submit(request) { [self] response in
-      var response = response
-      if damageIsNegative, case .read(var read) = response,
-        read.code == .ioError || read.code == .unknownLedgerState
-      {
-        read.code = .noEntry
-        response = .read(read)
-      }
       observe?(request, response)
       reply(response)
     }
