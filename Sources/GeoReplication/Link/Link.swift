@@ -233,7 +233,11 @@ final class Link: @unchecked Sendable {
     NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { [self] in
       try endpoint(record, after: previous)
     }
-    .flatMap { [self] endpoint in
+    .flatMap { [self] endpoint -> EventLoopFuture<PulsarConnection> in
+      // Threads finish in any order: an earlier record's address must not become what streams connect to.
+      guard state.isCurrent(attempt: attempt) else {
+        return eventLoop.makeFailedFuture(LinkError("the address changed meanwhile"))
+      }
       shared.withLockedValue { $0.endpoint = endpoint }
       return PulsarConnection.connect(
         to: endpoint.target.address, options: endpoint.options, on: eventLoop, logger: logger)

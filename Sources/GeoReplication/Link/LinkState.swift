@@ -88,6 +88,9 @@ public struct LinkState: Sendable {
     phase == .waiting ? connect() : []
   }
 
+  /// Whether the connection that this attempt asked for is still wanted.
+  public func isCurrent(attempt: UInt64) -> Bool { phase == .connecting && attempt == self.attempt }
+
   /// The control connection stands.
   public mutating func connected(attempt: UInt64, now: NIODeadline, nowMs: Int64) -> [Action] {
     guard phase == .connecting, attempt == self.attempt else { return [] }

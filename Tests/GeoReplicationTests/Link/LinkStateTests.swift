@@ -25,6 +25,15 @@ import Testing
     #expect(state.clockSkewMs == 1_000)
   }
 
+  @Test func anEarlierAttemptIsNotCurrentOnceTheAddressChanged() {
+    var state = LinkState(heartbeatTimeout: .seconds(5))
+    #expect(state.start(now: start) == [.connect(attempt: 1)])
+    #expect(state.isCurrent(attempt: 1))
+    #expect(state.addressChanged().last == .connect(attempt: 2))
+    #expect(!state.isCurrent(attempt: 1))
+    #expect(state.isCurrent(attempt: 2))
+  }
+
   @Test func silenceTakesItDownWithAReasonAndItComesBack() {
     var state = up()
     for second in 1..<5 {
