@@ -201,7 +201,24 @@ struct AdminRESTTests {
       #expect(
         await api.status(
           "POST", "\(base)/t/subscription/s/resetcursor", #"{"ledgerId":3,"entryId":4,"isExcluded":true}"#) == 204)
-      for call in ["subscribe s latest", "subscribe sub b earliest", "skip s 3", "expire s 60", "expire all 60"]
+      // As old clients write it.
+      #expect(await api.status("PUT", "\(base)/t/subscription/old", #""earliest""#) == 204)
+      #expect(await api.status("PUT", "\(base)/t/subscription/new", #""latest""#) == 204)
+      #expect(await api.status("PUT", "\(base)/t/subscription/bad", #""soonest""#) == 400)
+      #expect(
+        await api.status("POST", "\(base)/t/subscription/s/expireMessages", #"{"ledgerId":3,"entryId":4}"#) == 204)
+      #expect(
+        await api.status("POST", "\(base)/p/subscription/sub%20b/expireMessages", #"{"ledgerId":3,"entryId":4}"#) == 405
+      )
+      #expect(
+        await api.call("GET", "\(base)/t/getMessageIdByIndex?index=9")
+          == (200, #"{"entryId":8,"ledgerId":7,"partitionIndex":-1}"#))
+      #expect(await api.status("GET", "\(base)/t/getMessageIdByIndex?index=10") == 404)
+      #expect(await api.status("GET", "\(base)/t/getMessageIdByIndex?index=-1") == 400)
+      for call in [
+        "subscribe old earliest", "subscribe new latest", "expire s 3:4 false", "subscribe s latest",
+        "subscribe sub b earliest", "skip s 3", "expire s 60", "expire all 60",
+      ]
         + ["reset s 1700000000000", "reset s 3:4 true"]
       {
         #expect(api.broker.calls.contains(call), "\(call)")

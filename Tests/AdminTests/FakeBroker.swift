@@ -173,6 +173,13 @@ final class FakeBroker: BrokerAdministration {
     note("expire \(subscription ?? "all") \(seconds)")
   }
 
+  func expireMessages(
+    through position: Position, isExcluded: Bool, of subscription: String, on name: TopicName
+  ) async throws {
+    try require(name, subscription: subscription)
+    note("expire \(subscription) \(position) \(isExcluded)")
+  }
+
   func peekMessage(_ number: Int, of subscription: String, on name: TopicName) async throws -> PeekedMessage {
     try require(name, subscription: subscription)
     guard number == 1, let message = state.withLockedValue({ $0.peeked }) else {
@@ -190,6 +197,11 @@ final class FakeBroker: BrokerAdministration {
   }
 
   func position(publishedSinceMs ms: Int64, in name: TopicName) async throws -> Position? { nil }
+
+  func position(ofIndex index: Int64, in name: TopicName) async throws -> Position? {
+    try require(name)
+    return index <= 9 ? Position(ledgerID: 7, entryID: 8) : nil
+  }
 
   func lastMessageID(of name: TopicName) async throws -> MessageIDData {
     try require(name)

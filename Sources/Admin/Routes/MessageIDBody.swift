@@ -17,7 +17,23 @@ struct MessageIDBody: Codable, Equatable {
     partitionIndex = topic.partition ?? -1
   }
 
+  /// An object, or as old clients write it, the bare text `"earliest"` or `"latest"`.
   init(from decoder: any Decoder) throws {
+    if let single = try? decoder.singleValueContainer(), let end = try? single.decode(String.self) {
+      switch end {
+      case "earliest":
+        ledgerId = -1
+        entryId = -1
+      case "latest":
+        ledgerId = .max
+        entryId = .max
+      default:
+        throw DecodingError.dataCorruptedError(
+          in: single, debugDescription: "\"\(end)\" is neither earliest nor latest")
+      }
+      partitionIndex = -1
+      return
+    }
     let container = try decoder.container(keyedBy: CodingKeys.self)
     ledgerId = try container.decode(Int64.self, forKey: .ledgerId)
     entryId = try container.decode(Int64.self, forKey: .entryId)

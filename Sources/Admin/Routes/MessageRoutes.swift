@@ -42,6 +42,16 @@ struct MessageRoutes {
       return try Self.response(
         try await services.broker.examineMessage(number, fromLatest: fromLatest, of: try request.topic(domain)))
     }
+    routes.get("\(one)/getMessageIdByIndex") { request in
+      let topic = try request.topic(domain)
+      guard let text = request.query["index"], let index = Int64(text), index >= 0 else {
+        throw PolicyError(.badRequest, "The index of a message is a whole number from 0 (index)")
+      }
+      guard let position = try await services.broker.position(ofIndex: index, in: topic) else {
+        throw PolicyError(.notFound, "Message not found: \(topic) has no message of index \(index)")
+      }
+      return try .json(MessageIDBody(position, of: topic))
+    }
     routes.get("\(one)/messageid/:timestamp") { request in
       let topic = try request.topic(domain)
       let since = try request.number("timestamp")

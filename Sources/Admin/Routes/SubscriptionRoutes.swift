@@ -93,6 +93,19 @@ struct SubscriptionRoutes {
       }
       return .noContent
     }
+    routes.post("\(one)/expireMessages") { request in
+      let name = try request.parameter("subscription")
+      let body = try request.json(MessageIDBody.self, "message id")
+      let topic = try request.topic(domain)
+      if !body.isEnd, try await services.policies.partitions(of: topic) != nil {
+        throw AdminFailure(405, "A position belongs to one partition: name it, or expire by time")
+      }
+      try await services.forEachPart(having: name, of: topic) { part in
+        try await services.broker.expireMessages(
+          through: body.position, isExcluded: !body.isEnd && body.isExcluded == true, of: name, on: part)
+      }
+      return .noContent
+    }
     routes.post("\(one)/expireMessages/:seconds") { request in
       let name = try request.parameter("subscription")
       let seconds = try Self.age(request)

@@ -55,6 +55,10 @@ public protocol BrokerAdministration: Sendable {
   func skipAll(of subscription: String, on name: TopicName) async throws
   /// Skips what is older than `seconds`, for one subscription or, if it is nil, for all.
   func expireMessages(olderThanSeconds seconds: Int, of subscription: String?, on name: TopicName) async throws
+  /// Skips everything up to a position, or with `isExcluded` what is before it.
+  func expireMessages(
+    through position: Position, isExcluded: Bool, of subscription: String, on name: TopicName
+  ) async throws
   /// The `number`th entry, from 1, of a subscription's backlog; `messageNotFound`.
   func peekMessage(_ number: Int, of subscription: String, on name: TopicName) async throws -> PeekedMessage
   /// The entry at a position; `messageNotFound`.
@@ -63,6 +67,8 @@ public protocol BrokerAdministration: Sendable {
   func examineMessage(_ number: Int, fromLatest: Bool, of name: TopicName) async throws -> PeekedMessage
   /// The first entry published at or after a time; nil if there is none.
   func position(publishedSinceMs ms: Int64, in name: TopicName) async throws -> Position?
+  /// The entry that has the message of an index (see `brokerEntryMetadata`); nil if there is none.
+  func position(ofIndex index: Int64, in name: TopicName) async throws -> Position?
   /// The last message's id; entry -1 if there is none.
   func lastMessageID(of name: TopicName) async throws -> MessageIDData
   /// Bytes from a position (inclusive) to the end.

@@ -150,6 +150,17 @@ extension Broker {
     }
   }
 
+  /// Acknowledges everything up to a position, with `isExcluded` what is before it. Throws `notAllowed` for the cursor of
+  /// a replicator.
+  public func expireMessages(
+    through position: Position, isExcluded: Bool, of subscription: String, on name: TopicName
+  ) async throws {
+    guard !Topic.isReplicatorCursor(subscription) else { throw BrokerError.replicatorCursor(subscription) }
+    try await onSubscription(subscription, name) {
+      try await $0.expireMessages(through: position, isExcluded: isExcluded)
+    }
+  }
+
   private func onSubscription<T>(
     _ subscription: String, _ name: TopicName, _ body: @escaping (Subscription) async throws -> T
   ) async throws {
@@ -218,6 +229,16 @@ extension Broker {
   /// The first entry published at or after a time; nil if there is none.
   public func position(publishedSinceMs ms: Int64, in name: TopicName) async throws -> Position? {
     try await existingTopic(name).position(publishedSinceMs: ms)
+  }
+
+  /// The entry that holds the message of an index, as brokers count the messages of a topic; nil if there is none.
+  public func position(ofIndex index: Int64, in name: TopicName) async throws -> Position? {
+    let topic = try await existingTopic(name)
+    // An entry's own index is that of its last message.
+    return try await topic.log.findPosition { entry in
+      guard let last = (try? EntryHeader.parse(entry.payload))?.brokerEntryMetadata?.index else { return true }
+      return last < index
+    }
   }
 
   private static func peeked(_ entry: LogEntry) throws -> PeekedMessage {

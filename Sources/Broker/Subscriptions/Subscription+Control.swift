@@ -109,8 +109,24 @@ extension Subscription {
       throw Self.translated(error)
     }
     let border = lastExpired.withLockedValue { $0 }
-    return try await eventLoop.submit {
+    return try await expire { _ in border }
+  }
+
+  /// Acknowledges everything up to a position, with `isExcluded` what is before it.
+  /// - Returns: the number of entries that expired.
+  @discardableResult
+  func expireMessages(through position: Position, isExcluded: Bool) async throws -> Int64 {
+    try await expire { log in
+      let last = min(position, log.lastConfirmed)
+      guard isExcluded, position <= log.lastConfirmed else { return last }
+      return log.position(before: position)
+    }
+  }
+
+  private func expire(through find: @escaping @Sendable (TopicLog) -> Position?) async throws -> Int64 {
+    try await eventLoop.submit {
       try self.requireOpen()
+      let border = find(self.log)
       self.counters.lastExpireMs = self.wallClockMs()
       guard let border, border > self.cursor.markDelete else { return 0 }
       let before = (position: self.cursor.markDelete, backlog: self.cursor.backlogEntries)

@@ -3,7 +3,7 @@ import PulsarWire
 import TopicLog
 
 /// What happens when too much is stored that nobody has consumed, or for too long. Replicators' cursors count, but are
-/// never moved (DESIGN R8).
+/// never moved (ARCHITECTURE.md, R8).
 extension Topic {
   /// Bytes that the slowest cursor still needs, replicators included.
   var backlogSize: Int64 {
@@ -89,7 +89,7 @@ extension Topic {
   }
 
   /// When an entry came in: by our clock if it says so, else by its producer's.
-  private static func storedAtMs(_ entry: LogEntry) -> Int64 {
+  static func storedAtMs(_ entry: LogEntry) -> Int64 {
     let broker = (try? EntryHeader.parse(entry.payload))?.brokerEntryMetadata
     return broker?.brokerTimestampMs ?? EntryFacts(entry.payload, needsKey: false).publishTimeMs
   }

@@ -5,7 +5,9 @@ import TopicLog
 extension Topic {
   /// What the admin API reports of the topic.
   func stats(_ options: StatsOptions) async throws -> TopicStats {
-    try await onLoop { $0.collectStats(options) }
+    var stats = try await onLoop { $0.collectStats(options) }
+    if options.getEarliestTimeInBacklog { await addOldest(to: &stats) }
+    return stats
   }
 
   private func collectStats(_ options: StatsOptions) -> TopicStats {
@@ -52,6 +54,33 @@ extension Topic {
     return stats
   }
 
+  /// Reads the oldest entry that each subscription has not acknowledged.
+  private func addOldest(to stats: inout TopicStats) async {
+    let waiting =
+      (try? await onLoop { topic in
+        topic.subscriptions.mapValues { subscription -> Position? in
+          let next = topic.log.position(after: subscription.markDelete)
+          return next <= topic.log.lastConfirmed ? next : nil
+        }
+      }) ?? [:]
+    let nowMs = WallClock.nowMs()
+    stats.oldestBacklogMessageAgeSeconds = -1
+    stats.oldestBacklogMessageSubscriptionName = nil
+    for (name, position) in waiting.sorted(by: { $0.key < $1.key }) {
+      guard let position, let entry = try? await read(from: position, maxEntries: 1, maxBytes: 1).first else {
+        continue
+      }
+      let publishedMs = EntryFacts(entry.payload, needsKey: false).publishTimeMs
+      stats.subscriptions[name]?.earliestMsgPublishTimeInBacklog = publishedMs
+      let earliest = stats.earliestMsgPublishTimeInBacklogs
+      stats.earliestMsgPublishTimeInBacklogs = earliest == 0 ? publishedMs : min(earliest, publishedMs)
+      let age = max(0, nowMs - Self.storedAtMs(entry)) / 1000
+      guard age > stats.oldestBacklogMessageAgeSeconds else { continue }
+      stats.oldestBacklogMessageAgeSeconds = age
+      stats.oldestBacklogMessageSubscriptionName = name
+    }
+  }
+
   private func replicationStats() -> [String: ReplicatorStats] {
     var all = runningReplicators.mapValues { $0.stats() }
     for (cluster, replication) in inbound {
@@ -89,6 +118,8 @@ extension Topic {
       stats.ledgers = log.ledgers.map { LedgerInfo(ledgerId: $0.ledgerID, entries: $0.entries, size: $0.size) }
       stats.cursors = log.cursors.mapValues { CursorInternalStats($0) }
       stats.properties = log.properties
+      // Pulsar's form of "never compacted".
+      stats.compactedLedger = LedgerInfo(ledgerId: -1, entries: -1, size: -1)
       return stats
     }
   }
