@@ -255,14 +255,6 @@ public final class AdminClient: Sendable {
   }
 
   private static func sentence(_ error: any Error) -> String {
-    switch error {
-    case let error as NIOConnectionError:
-      if let first = error.connectionErrors.first { return sentence(first.error) }
-      return error.dnsAError == nil && error.dnsAAAAError == nil
-        ? "the connection failed" : "the host name \(error.host) cannot be resolved"
-    case let error as IOError where error.errnoCode == 111: return "connection refused"
-    case let error as IOError: return "\(error)"
-    default: return "\(error)"
-    }
+    ErrorText.describe(error)
   }
 }

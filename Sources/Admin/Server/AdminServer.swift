@@ -120,7 +120,11 @@ public final class AdminServer: Sendable {
     for await bound in ports {
       return Listener(stop: { try await server.shutdownGracefully() }, task: task, port: bound)
     }
-    try await task.value
+    do {
+      try await task.value
+    } catch {
+      throw AdminFailure(500, "The admin port \(host):\(port) cannot be listened on: \(ErrorText.describe(error))")
+    }
     throw AdminFailure(500, "The admin server on \(host):\(port) stopped before it listened")
   }
 }

@@ -27,7 +27,8 @@ public enum PolicyJSON {
     }
   }
 
-  private static func sentence(for error: DecodingError) -> String {
+  /// What is wrong, naming the field.
+  public static func sentence(for error: DecodingError) -> String {
     switch error {
     case .typeMismatch(let type, let context):
       return "\(path(context)) has the wrong type, expected \(name(of: type))"

@@ -159,7 +159,7 @@ public final class Broker: Sendable {
       return try await bootstrap.bind(host: configuration.bindAddress, port: port).get()
     } catch {
       throw BrokerError(
-        .conflict, "\(configuration.bindAddress):\(port) cannot be listened on, perhaps it is in use: \(error)")
+        .conflict, "\(configuration.bindAddress):\(port) cannot be listened on: \(ErrorText.describe(error))")
     }
   }
 

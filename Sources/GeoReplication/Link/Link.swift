@@ -246,7 +246,8 @@ final class Link: @unchecked Sendable {
       guard let self else { return }
       switch result {
       case .success(let connection): connected(connection, attempt)
-      case .failure(let error): perform(state.failed(attempt: attempt, reason: "\(remote): \(error)"))
+      case .failure(let error):
+        perform(state.failed(attempt: attempt, reason: "\(remote): \(ErrorText.describe(error))"))
       }
     }
   }
@@ -289,7 +290,7 @@ final class Link: @unchecked Sendable {
     let watcher = ControlWatcher { [weak self] error in
       guard let self, control === connection else { return }
       control = nil
-      perform(state.failed(attempt: attempt, reason: "\(remote): \(error)"))
+      perform(state.failed(attempt: attempt, reason: "\(remote): \(ErrorText.describe(error))"))
     }
     self.watcher = watcher
     connection.register(watcher, id: connection.makeID())

@@ -4,6 +4,7 @@ import NIOCore
 import PulsarClient
 import PulsarWire
 import TopicLog
+import Transport
 
 /// Sends one topic partition to one remote region: reads the log behind its cursor, and carries out what
 /// ``ReplicatorState`` decides.
@@ -197,7 +198,7 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
     link.owner(of: topic.name, on: eventLoop).whenComplete { [weak self] result in
       guard let self, isOpening(epoch) else { return }
       switch result {
-      case .failure(let error): fail(epoch, "\(error)")
+      case .failure(let error): fail(epoch, ErrorText.describe(error))
       case .success(let connection):
         let stream = ReplicatorStream(epoch: epoch, connection: connection, replicator: self)
         self.stream = stream
@@ -207,7 +208,7 @@ final class Replicator: TopicReplicator, @unchecked Sendable {
         ).whenComplete { [weak self] result in
           guard let self, isOpening(epoch), self.stream === stream else { return stream.close() }
           switch result {
-          case .failure(let error): fail(epoch, "\(error)")
+          case .failure(let error): fail(epoch, ErrorText.describe(error))
           case .success(let stamp): opened(stream, at: stamp)
           }
         }

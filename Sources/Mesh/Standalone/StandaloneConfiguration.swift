@@ -111,6 +111,8 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
       return try JSONDecoder().decode(StandaloneConfiguration.self, from: bytes)
     } catch let error as MeshError {
       throw MeshError("\(path): \(error)")
+    } catch let error as DecodingError {
+      throw MeshError("\(path) is not a valid configuration: \(PolicyJSON.sentence(for: error))")
     } catch {
       throw MeshError("\(path) is not a valid configuration: \(error)")
     }

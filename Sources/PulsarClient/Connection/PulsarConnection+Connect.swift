@@ -4,12 +4,6 @@ import NIOPosix
 import PulsarWire
 import Transport
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 extension PulsarConnection {
   /// Connects to a broker and introduces the client; the connection is ready for requests.
   ///
@@ -27,7 +21,7 @@ extension PulsarConnection {
       do {
         tls = try options.tls ?? TLSContext(TLSConfiguration(), role: .client)
       } catch {
-        promise.fail(PulsarClientError.connection("\(error)"))
+        promise.fail(PulsarClientError.connection(ErrorText.describe(error)))
         return promise.futureResult
       }
     } else {
@@ -50,20 +44,9 @@ extension PulsarConnection {
       }
       .connect(host: physical.host, port: physical.port)
       .whenFailure { error in
-        promise.fail(PulsarClientError.connection("cannot connect to \(physical): \(Self.describe(error))"))
+        promise.fail(PulsarClientError.connection("cannot connect to \(physical): \(ErrorText.describe(error))"))
       }
     return promise.futureResult
-  }
-
-  private static func describe(_ error: any Error) -> String {
-    switch error {
-    case let error as NIOConnectionError:
-      if error.connectionErrors.isEmpty { return "\(error.host) is not known" }
-      return error.connectionErrors.map { describe($0.error) }.joined(separator: ", ")
-    case let error as IOError: return String(cString: strerror(error.errnoCode))
-    case ChannelError.connectTimeout(let time): return "no answer within \(time.nanoseconds / 1_000_000) ms"
-    default: return "\(error)"
-    }
   }
 }
 
@@ -98,7 +81,7 @@ private final class ConnectHandler: ChannelInboundHandler, @unchecked Sendable {
 
   /// A refused certificate stays refused; a handshake that broke off may work the next time.
   private func failure(_ error: TLSError) -> PulsarClientError {
-    let sentence = "TLS with \(address) failed: \(error)"
+    let sentence = "TLS with \(address) failed: \(ErrorText.describe(error))"
     switch error {
     case .configuration, .notTLS, .versionMismatch, .certificateRejected, .hostnameMismatch, .missingPeerCertificate,
       .refusedByPeer:
@@ -161,7 +144,7 @@ private final class ConnectHandler: ChannelInboundHandler, @unchecked Sendable {
       if let error = tlsError ?? error as? TLSError {
         fail(failure(error))
       } else {
-        fail("the connection to \(address) failed: \(error)")
+        fail("the connection to \(address) failed: \(ErrorText.describe(error))")
       }
       context.close(promise: nil)
     }

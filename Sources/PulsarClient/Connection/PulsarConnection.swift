@@ -226,7 +226,7 @@ public final class PulsarConnection: @unchecked Sendable {
   }
 
   func failed(_ error: any Error) {
-    close(.connection("the connection to \(address) failed: \(error)"))
+    close(.connection("the connection to \(address) failed: \(ErrorText.describe(error))"))
   }
 
   func closed() {

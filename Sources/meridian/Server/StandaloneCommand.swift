@@ -45,7 +45,7 @@ struct StandaloneCommand: AsyncParsableCommand {
     do {
       region = try await Standalone.start(settings, group: group, logger: logger)
     } catch {
-      throw CommandFailure("region \(settings.clusterName) cannot start: \(error)")
+      throw CommandFailure("region \(settings.clusterName) cannot start: \(ErrorText.describe(error))")
     }
     logger.info("region \(settings.clusterName) serves")
     await interrupt.wait()
