@@ -241,6 +241,8 @@ def test_a_silent_region_is_unknown_not_zero(tmp_path):
             assert not eu["answered"] and eu["ageSeconds"] > 0
             assert code in (2, 3)
             assert all(not l["isCurrent"] for l in report["links"] if l["from"] == "eu")
+            regions = mesh.status()["regions"]
+            assert [r["state"] for r in regions if r["name"] == "eu"] == ["silent"]
         finally:
             os.kill(pid, signal.SIGCONT)
     finally:

@@ -56,7 +56,7 @@ public struct MeshStatus: Codable, Sendable, Equatable {
     public var name: String
     /// Process id; absent when it does not run.
     public var pid: Int32?
-    /// `serving`, `starting` or `stopped`.
+    /// `serving`, `starting`, `stopped`, or `silent`: it served and does not answer now.
     public var state: String
     /// Where Pulsar clients connect.
     public var pulsarUrl: String

@@ -33,6 +33,8 @@ public struct MeshLauncher: Sendable {
         throw MeshError("a mesh of another topology runs in \(directory.path); stop it first with `meridian mesh down`")
       }
     }
+    let isNew = !FileManager.default.fileExists(atPath: directory.path)
+    var supervisor: pid_t?
     if !wasRunning {
       do {
         try FileManager.default.createDirectory(atPath: directory.path, withIntermediateDirectories: true)
@@ -42,6 +44,7 @@ public struct MeshLauncher: Sendable {
       try file.save(state)
       let pid = try ChildProcess.start(
         ChildProcess.ownExecutable(), ["mesh", "supervise", "--data", directory.path], log: directory.supervisorLog)
+      supervisor = pid
       let deadline = ContinuousClock.now + .seconds(20)
       while await !client.isReachable() {
         guard ChildProcess.isRunning(pid), ContinuousClock.now < deadline else {
@@ -57,7 +60,18 @@ public struct MeshLauncher: Sendable {
       return status
     } catch {
       if !wasRunning { _ = try? await client.call(.down) }
+      if isNew, let supervisor { await removeUnused(supervisor) }
       throw error
     }
+  }
+
+  /// A mesh that was refused before any region was started leaves nothing behind; after that, logs and data stay.
+  private func removeUnused(_ supervisor: pid_t) async {
+    guard !FileManager.default.fileExists(atPath: directory.certificates) else { return }
+    let deadline = ContinuousClock.now + .seconds(5)
+    while ChildProcess.isRunning(supervisor), ContinuousClock.now < deadline {
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+    try? FileManager.default.removeItem(atPath: directory.path)
   }
 }

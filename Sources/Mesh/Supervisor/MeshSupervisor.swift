@@ -17,6 +17,8 @@ public actor MeshSupervisor {
   private let logger: Logger
   private let wan: WANEmulator
   private var state: MeshState
+  /// Regions that this supervisor saw serving since they were started.
+  private var served: Set<String> = []
 
   /// A supervisor for the mesh whose state file is in `directory`.
   public init(directory: MeshDirectory, group: any EventLoopGroup, logger: Logger) throws {
@@ -185,6 +187,7 @@ public actor MeshSupervisor {
       log: directory.regionLog(region.name))
     logger.info("region \(region.name) starts as process \(pid)")
     state.processes[region.name] = pid
+    served.remove(region.name)
     try save()
   }
 
@@ -204,6 +207,7 @@ public actor MeshSupervisor {
         }
         try await Task.sleep(for: .milliseconds(50))
       }
+      served.insert(region.name)
       await progress("region \(region.name) serves")
     }
   }
@@ -252,9 +256,12 @@ public actor MeshSupervisor {
     for region in topology.regions {
       let pid = state.processes[region.name].flatMap { ChildProcess.isRunning($0) ? $0 : nil }
       let isServing = pid == nil ? false : await probe.isServing(region)
+      if isServing { served.insert(region.name) }
+      let isSilent = pid != nil && !isServing && served.contains(region.name)
       regions.append(
         .init(
-          name: region.name, pid: pid, state: pid == nil ? "stopped" : isServing ? "serving" : "starting",
+          name: region.name, pid: pid,
+          state: pid == nil ? "stopped" : isServing ? "serving" : isSilent ? "silent" : "starting",
           pulsarUrl: "pulsar://127.0.0.1:\(region.pulsarPort)",
           pulsarTlsUrl: "pulsar+ssl://127.0.0.1:\(region.pulsarTLSPort)",
           adminUrl: "http://127.0.0.1:\(region.adminPort)"))
