@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import urllib.request
 
 import pulsar
 import pytest
@@ -106,6 +107,19 @@ def test_the_partition_verbs_and_policies_of_pulsar_admin(admin, topic):
     admin("namespaces", "set-retention", namespace, "--size", "-1", "--time", "3h")
     assert json.loads(admin("namespaces", "get-retention", namespace, "--json")) == {
         "retentionSizeInMB": -1, "retentionTimeInMinutes": 180}
+    # Without a unit, seconds and bytes.
+    admin("namespaces", "set-retention", namespace, "-s", "20971520", "-t", "120")
+    assert json.loads(admin("namespaces", "get-retention", namespace, "--json")) == {
+        "retentionSizeInMB": 20, "retentionTimeInMinutes": 2}
+    assert "less than a minute" in run(
+        "namespaces", "set-retention", namespace, "-s", "-1", "-t", "30", ok=(64,)).stderr.decode()
+    cluster = json.loads(admin("clusters", "list", "--json"))[0]
+    admin("namespaces", "set-allowed-clusters", namespace, "--clusters", cluster)
+    assert admin("namespaces", "get-allowed-clusters", namespace).split() == ["REGION", cluster]
+    admin("namespaces", "set-residency-deny", namespace, "--clusters", "mars")
+    assert admin("namespaces", "get-residency-deny", namespace).split() == ["REGION", "mars"]
+    admin("namespaces", "set-residency-deny", namespace, "--clusters", "")
+    assert json.loads(admin("namespaces", "get-residency-deny", namespace, "--json")) == []
     admin("namespaces", "set-backlog-quota", namespace, "-l", "10M", "-lt", "-1", "-p", "producer_exception")
     assert "10485760" in admin("namespaces", "get-backlog-quotas", namespace)
     admin("namespaces", "delete", namespace)
@@ -152,6 +166,40 @@ def test_every_help_page_has_an_example():
     assert run("--version").stdout.decode().startswith("meridian ")
 
 
+def test_the_oldest_of_a_backlog_an_index_and_expiry_by_message(region, admin, topic):
+    base = f"{region.admin_url}/admin/v2/{topic.replace('://', '/')}"
+
+    def call(method, path, body=None):
+        request = urllib.request.Request(base + path, method=method, data=None if body is None else json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+    admin("topics", "create", topic)
+    call("PUT", "/subscription/billing", "earliest")
+    call("PUT", "/subscription/audit", "earliest")
+    client = region.client()
+    producer = client.create_producer(topic, batching_enabled=False)
+    ids = [producer.send(b"x") for _ in range(5)]
+    client.close()
+    place = [{"ledgerId": i.ledger_id(), "entryId": i.entry_id()} for i in ids]
+    call("POST", "/subscription/billing/expireMessages", place[1])
+    call("POST", "/subscription/audit/expireMessages", place[1] | {"isExcluded": True})
+    assert backlog(admin, topic, "billing") == 3 and backlog(admin, topic, "audit") == 4
+    found = call("GET", "/getMessageIdByIndex?index=3")
+    assert (found["ledgerId"], found["entryId"]) == (place[3]["ledgerId"], place[3]["entryId"])
+    assert call("GET", "/stats")["oldestBacklogMessageAgeSeconds"] == -1
+    stats = call("GET", "/stats?getEarliestTimeInBacklog=true")
+    assert 0 <= stats["oldestBacklogMessageAgeSeconds"] < 60
+    assert stats["oldestBacklogMessageSubscriptionName"] in ("audit", "billing")
+    assert stats["earliestMsgPublishTimeInBacklogs"] == min(
+        s["earliestMsgPublishTimeInBacklog"] for s in stats["subscriptions"].values()) > 0
+    assert call("GET", "/internalStats")["compactedLedger"]["ledgerId"] == -1
+    for name in ("audit", "billing"):
+        call("POST", f"/subscription/{name}/skip_all")
+    assert call("GET", "/stats?getEarliestTimeInBacklog=true")["oldestBacklogMessageAgeSeconds"] == -1
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion(shell):
     assert b"create-subscription" in run("--generate-completion-script", shell).stdout
@@ -188,6 +236,7 @@ def test_errors_are_one_clear_sentence_and_start_nothing(tmp_path):
         taken.listen()
         file.write_text(good)
         assert str(ports[4]) in refused("mesh", "up", str(file), "--data", data, "--detach")
+        assert not os.path.exists(data), "a refused mesh left something behind"
         assert str(ports[4]) in refused(
             "standalone", "--data", str(tmp_path / "alone"), "--pulsar-tls-port", str(ports[4]),
             "--pulsar-port", str(ports[0]), "--admin-port", str(ports[2]), "--log-level", "error")
@@ -203,22 +252,28 @@ def test_errors_are_one_clear_sentence_and_start_nothing(tmp_path):
     assert data in refused("mesh", "status", "--data", data)
     assert data in refused("lag", "--data", data, code=3)
     # What cannot be judged is no warning.
-    assert "from:to" in refused("lag", "--link", "us-xx", "--data", data, "--admin-url", "http://127.0.0.1:1", code=64)
-    assert "--warn" in refused("lag", "--warn", "30s", "--crit", "5s", "--data", data, code=64)
-    assert "--wann" in refused("lag", "--wann", "5s")
-    assert "--warn" in refused("lag", "--warn", "soon", "--data", data)
+    assert "from:to" in refused("lag", "--link", "us-xx", "--data", data, "--admin-url", "http://127.0.0.1:1", code=3)
+    assert "--warn" in refused("lag", "--warn", "30s", "--crit", "5s", "--data", data, code=3)
+    assert "--wann" in refused("lag", "--wann", "5s", code=3)
+    assert "--warn" in refused("lag", "--warn", "soon", "--data", data, code=3)
+    assert "--duration" in refused("perf", "produce", "public/default/t", "--duration", "0s")
+    assert "--bandwidth" in refused("mesh", "wan", "us", "eu", "--bandwidth", "9000000gbit", "--data", data)
     assert "http://127.0.0.1:1" in refused("topics", "list", "public/default", "--admin-url", "http://127.0.0.1:1")
     assert "nonsense" in refused("produce", "t", "m", "--service-url", "nonsense://x")
     assert "x.jsonl" in refused("produce", "t", "--file", str(tmp_path / "x.jsonl"), "--service-url", "pulsar://127.0.0.1:1")
     config = tmp_path / "config.json"
     config.write_text('{"brokerServicePrt": 1}')
     assert "brokerServicePrt" in refused("standalone", "--config", str(config))
+    config.write_text('{"brokerServicePort": "many"}')
+    message = refused("standalone", "--config", str(config))
+    assert "brokerServicePort" in message and "DecodingError" not in message and "typeMismatch" not in message
 
 
 def test_lag_says_unknown_of_a_link_that_is_not_there_and_a_line_for_each_look(mesh):
     result = mesh.cli("lag", "--link", "us:xx", "--data", str(mesh.data), ok=(3,))
     assert "us:xx" in result.stderr and "us:eu" in result.stderr and result.stdout == ""
-    assert "nobody/nothing" in mesh.cli("lag", "--namespace", "nobody/nothing", "--data", str(mesh.data)).stderr
+    result = mesh.cli("lag", "--namespace", "nobody/nothing", "--data", str(mesh.data), ok=(3,))
+    assert "nobody/nothing" in result.stderr and result.stdout == ""
     watching = subprocess.Popen([BINARY, "lag", "--watch=100ms", "--json", "--data", str(mesh.data)], stdout=subprocess.PIPE)
     try:
         for _ in range(2):

@@ -1,3 +1,4 @@
+import Broker
 import GeoReplication
 
 /// The lag of a mesh as lines of text: a headline, a matrix of seconds behind, the links, and the namespaces behind.
@@ -39,6 +40,7 @@ public struct LagScreen: Sendable {
     lines += matrix
     lines.append("")
     lines += linkTable
+    lines += gapLines
     if !lag.namespaces.isEmpty {
       lines.append("")
       lines += namespaceTable
@@ -131,6 +133,27 @@ public struct LagScreen: Sendable {
       ]
     }
     return table(header, rows, right: [2, 3, 4, 6, 7, 8])
+  }
+
+  /// What a region will never have: every link that has gaps, and the records that are known of them.
+  private var gapLines: [String] {
+    var lines: [String] = []
+    for link in lag.links where link.isCurrent && link.lag.gaps > 0 {
+      let records = link.lag.gapRecords ?? []
+      lines.append(
+        "\(link.lag.to) lacks messages of \(link.from) for good, which both have lost: "
+          + "\(count(link.lag.gaps, "gap"))\(records.count < link.lag.gaps ? ", the last \(records.count)" : "")")
+      lines += records.map { record in
+        let gap = record.gap
+        return "  \(record.topic)  behind \(gap.fromLedgerId):\(gap.fromEntryId) through "
+          + "\(gap.throughLedgerId):\(gap.throughEntryId)  found \(Self.time(gap.recordedAtMs))"
+      }
+    }
+    return lines.isEmpty ? [] : [""] + lines
+  }
+
+  private static func time(_ ms: Int64) -> String {
+    ISO8601.string(ms: ms) ?? "?"
   }
 
   private var namespaceTable: [String] {

@@ -106,11 +106,11 @@ enum NamespacePolicyVerbs {
     @OptionGroup var target: NamespaceTarget
     @Option(
       name: .shortAndLong, parsing: .unconditional,
-      help: "Minutes, or 100m, 3h, 2d, 5w; 0 keeps nothing, -1 keeps for ever.")
+      help: "Seconds, or 100m, 3h, 2d, 5w; 0 keeps nothing, -1 keeps for ever.")
     var time: String
     @Option(
       name: .shortAndLong, parsing: .unconditional,
-      help: "MiB, or 10M, 16G, 3T; 0 keeps nothing, -1 is no limit.")
+      help: "Bytes, or 10M, 16G, 3T; 0 keeps nothing, -1 is no limit.")
     var size: String
 
     func call() throws -> AdminCall {

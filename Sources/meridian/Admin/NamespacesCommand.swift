@@ -7,7 +7,7 @@ struct NamespacesCommand: AsyncParsableCommand {
     discussion: "Example: meridian namespaces set-clusters demo/orders --clusters us,eu",
     subcommands: [
       List.self, Policies.self, Create.self, Delete.self, Topics.self, Unload.self, GetClusters.self,
-      SetClusters.self,
+      SetClusters.self, GetAllowedClusters.self, SetAllowedClusters.self, GetResidencyDeny.self, SetResidencyDeny.self,
     ] + NamespacePolicyVerbs.all + PolicyCommands<NamespaceTarget>.all)
 
   struct List: AdminList {
@@ -34,6 +34,10 @@ struct NamespacesCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Number of bundles.") var bundles: Int?
     @Option(name: .shortAndLong, help: "Regions that hold it, with commas.") var clusters: String?
     @Option(
+      name: .customLong("allowed-clusters"),
+      help: "Regions whose messages it takes besides, with commas; without it, every region that proves to be one.")
+    var allowedClusters: String?
+    @Option(
       name: .customLong("replication-start-at"),
       help: "Where a new link begins in topics that have data: earliest or latest.")
     var replicationStartAt: String?
@@ -42,6 +46,7 @@ struct NamespacesCommand: AsyncParsableCommand {
       var fields: [String: JSONValue] = [:]
       if let bundles { fields["bundles"] = .object(["numBundles": .integer(Int64(bundles))]) }
       if clusters != nil { fields["replication_clusters"] = Arguments.list(clusters) }
+      if allowedClusters != nil { fields["allowed_clusters"] = Arguments.list(allowedClusters) }
       if let replicationStartAt { fields["replicationStartAt"] = .string(replicationStartAt) }
       return .put(target.path, .object(fields))
     }
@@ -92,5 +97,46 @@ struct NamespacesCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "Regions, with commas.") var clusters: String
 
     func call() -> AdminCall { .post("\(target.path)/replication", Arguments.list(clusters)) }
+  }
+
+  struct GetAllowedClusters: AdminList {
+    static let configuration = CommandConfiguration.verb(
+      "get-allowed-clusters", "Show the regions that a namespace may be in; none: every region.",
+      example: "namespaces get-allowed-clusters demo/orders")
+    @OptionGroup var target: NamespaceTarget
+
+    var title: String { "REGION" }
+    var call: AdminCall { .get("\(target.path)/allowedClusters") }
+  }
+
+  struct SetAllowedClusters: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "set-allowed-clusters", "Set the regions that a namespace may be in, and takes messages from.",
+      example: "namespaces set-allowed-clusters demo/orders --clusters us,eu")
+    @OptionGroup var target: NamespaceTarget
+    @Option(name: .shortAndLong, help: "Regions, with commas.") var clusters: String
+
+    func call() -> AdminCall { .post("\(target.path)/allowedClusters", Arguments.list(clusters)) }
+  }
+
+  struct GetResidencyDeny: AdminList {
+    static let configuration = CommandConfiguration.verb(
+      "get-residency-deny", "Show the regions that the messages of a namespace must not enter.",
+      example: "namespaces get-residency-deny demo/orders")
+    @OptionGroup var target: NamespaceTarget
+
+    var title: String { "REGION" }
+    var call: AdminCall { .get("\(target.path)/residencyDeny") }
+  }
+
+  struct SetResidencyDeny: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "set-residency-deny",
+      "Set the regions that the messages of a namespace must not enter, whatever else names them.",
+      example: "namespaces set-residency-deny demo/orders --clusters eu")
+    @OptionGroup var target: NamespaceTarget
+    @Option(name: .shortAndLong, help: "Regions, with commas; empty for none.") var clusters: String
+
+    func call() -> AdminCall { .post("\(target.path)/residencyDeny", Arguments.list(clusters)) }
   }
 }

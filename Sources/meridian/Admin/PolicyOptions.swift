@@ -72,7 +72,7 @@ struct SubscriptionDispatchRateOptions: PolicyOptions {
 struct ReplicatorDispatchRateOptions: PolicyOptions {
   static var name: String { "replicator-dispatch-rate" }
   static var resource: String { "replicatorDispatchRate" }
-  static var what: String { "how much of each topic is sent to each other region" }
+  static var what: String { "how much of each topic is sent to each other region (stored, not enforced yet)" }
   static var example: String { "--byte-dispatch-rate 1048576" }
   @OptionGroup var rate: DispatchRateArguments
   var body: JSONValue { rate.body }

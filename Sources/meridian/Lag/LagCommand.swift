@@ -16,7 +16,7 @@ struct LagCommand: AsyncParsableCommand {
       Example, live: meridian lag --watch
       Example, as a check: meridian lag --warn 5s --crit 30s
 
-      Exit code: 0 OK, 1 WARN, 2 CRIT, 3 UNKNOWN.
+      Exit code: 0 OK, 1 WARN, 2 CRIT, 3 UNKNOWN (also if the command is not written as it must be).
       """)
 
   @Option(
@@ -76,6 +76,7 @@ struct LagCommand: AsyncParsableCommand {
       let lag = try await collect(collector, store)
       verdict = judge(lag, thresholds)
       if let namespace, lag.namespaces.isEmpty {
+        try await refuseUnknown(namespace, lag, fetcher)
         FileHandle.standardError.write(
           Data("no topic of \(namespace) is replicated by any region that answered\n".utf8))
       }
@@ -135,6 +136,16 @@ struct LagCommand: AsyncParsableCommand {
       }
     }
     return lag.filtered(link: wanted, namespace: namespace)
+  }
+
+  /// Throws if every region that answered says that there is no such namespace.
+  private func refuseUnknown(_ namespace: String, _ lag: MeshLag, _ fetcher: LagFetcher) async throws {
+    let asked = lag.regions.filter(\.answered)
+    guard !asked.isEmpty else { return }
+    for region in asked {
+      if await fetcher.hasNamespace(namespace, at: region.adminUrl) { return }
+    }
+    throw CommandFailure("no region that answers has a namespace \(namespace); it is written tenant/namespace")
   }
 
   private func judge(_ lag: MeshLag, _ thresholds: (Double, Double)) -> MeshLag.Verdict {

@@ -17,6 +17,22 @@ actor LagFetcher {
     }
   }
 
+  /// Whether a region has a namespace; true also if it does not say.
+  func hasNamespace(_ namespace: String, at address: String) async -> Bool {
+    do {
+      let path = namespace.split(separator: "/", omittingEmptySubsequences: false).map {
+        AdminSession.escape(String($0))
+      }
+      guard path.count == 2 else { return false }
+      _ = try await client(for: address).send("GET", "/admin/v2/namespaces/\(path.joined(separator: "/"))")
+      return true
+    } catch let error as AdminClientError {
+      return error.status.map { $0 != 404 && $0 != 412 } ?? true
+    } catch {
+      return true
+    }
+  }
+
   func close() {
     for client in clients.values { client.close() }
     clients.removeAll()

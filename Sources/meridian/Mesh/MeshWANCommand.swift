@@ -43,10 +43,10 @@ struct MeshWANCommand: AsyncParsableCommand {
     if let bandwidth {
       if bandwidth == "0" {
         change.bandwidth = 0
-      } else if let rate = Quantity.rate(bandwidth) {
+      } else if let rate = Quantity.rate(bandwidth), (125...125_000_000_000).contains(rate) {
         change.bandwidth = rate
       } else {
-        throw ValidationError("--bandwidth must be a rate such as 100mbit or 40MB")
+        throw ValidationError("--bandwidth must be a rate from 1kbit to 1000gbit, such as 100mbit or 40MB, or 0")
       }
     }
     if cut { change.cut = true }

@@ -23,6 +23,7 @@ struct PerfOptions: ParsableArguments {
     for text in [duration, warmup] where DurationArgument(argument: text) == nil {
       throw ValidationError("`\(text)` is no duration; write 10s or 500ms")
     }
+    guard measured > .zero else { throw ValidationError("--duration must be above 0") }
     if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more") }
   }
 

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// A span of time as pulsar-admin takes it: `30`, `30s`, `10m`, `3h`, `2d`, `5w`; a bare number is seconds.
+/// A span of time as pulsar-admin takes it: `30`, `30s`, `10m`, `3h`, `2d`, `5w`, `1y`; a bare number is seconds.
 struct RelativeTime: ExpressibleByArgument {
   let seconds: Int64
 
@@ -8,7 +8,7 @@ struct RelativeTime: ExpressibleByArgument {
     var digits = argument
     var unit: Int64 = 1
     if let last = argument.last, !last.isNumber {
-      let units: [String: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
+      let units: [String: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000]
       guard let known = units[last.lowercased()] else { return nil }
       unit = known
       digits.removeLast()

@@ -2,13 +2,14 @@ import ArgumentParser
 
 /// Limits of time and size as pulsar-admin takes them: a number with or without a unit, or -1 for no limit.
 enum RetentionArgument {
-  /// Minutes; a number without a unit is minutes.
+  /// Whole minutes; a number without a unit is seconds.
   static func minutes(_ text: String) throws -> Int64 {
-    if let bare = Int64(text), bare >= -1 { return bare }
-    guard let time = RelativeTime(argument: text) else {
-      throw ValidationError("`\(text)` must be minutes, a time such as 100m, 3h, 2d or 5w, or -1")
+    let seconds = try seconds(text)
+    // It would become 0, which keeps nothing.
+    guard seconds <= 0 || seconds >= 60 else {
+      throw ValidationError("`\(text)` is less than a minute, and retention counts in minutes; write 1m, or 0 for none")
     }
-    return time.seconds / 60
+    return seconds <= 0 ? seconds : seconds / 60
   }
 
   /// Seconds; a number without a unit is seconds.
@@ -20,10 +21,13 @@ enum RetentionArgument {
     return time.seconds
   }
 
-  /// MiB; a number without a unit is MiB.
+  /// Whole MiB; a number without a unit is bytes.
   static func mebibytes(_ text: String) throws -> Int64 {
-    if let bare = Int64(text), bare >= -1 { return bare }
-    return try bytes(text) >> 20
+    let bytes = try bytes(text)
+    guard bytes <= 0 || bytes >= 1 << 20 else {
+      throw ValidationError("`\(text)` is less than a MiB, and retention counts in MiB; write 1M, or 0 for none")
+    }
+    return bytes <= 0 ? bytes : bytes >> 20
   }
 
   /// Bytes; a number without a unit is bytes.

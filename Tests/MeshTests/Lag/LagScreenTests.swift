@@ -1,3 +1,4 @@
+import Broker
 import GeoReplication
 import Testing
 
@@ -28,6 +29,23 @@ import Testing
     #expect(
       row.split(separator: " ").map(String.init) == [
         "us->eu", "ok", "0.00s", "0", "0B", "0.0->0.0", "0.0", "-", "75ms", "0B/0B",
+      ])
+  }
+
+  @Test func aLinkThatHasGapsListsThem() throws {
+    var lag = lag(answered: true)
+    lag.links[0].lag.gaps = 3
+    lag.links[0].lag.gapRecords = [
+      TopicGap(
+        topic: "persistent://demo/orders/created",
+        gap: ReplicationGap(
+          fromLedgerId: 4, fromEntryId: 5, throughLedgerId: 6, throughEntryId: 7, recordedAtMs: 1_700_000_000_000))
+    ]
+    let screen = LagScreen(lag: lag, verdict: .ok, style: .init(color: false, unicode: false))
+    #expect(
+      screen.lines.suffix(2) == [
+        "eu lacks messages of us for good, which both have lost: 3 gaps, the last 1",
+        "  persistent://demo/orders/created  behind 4:5 through 6:7  found 2023-11-14T22:13:20.000Z",
       ])
   }
 
