@@ -1,6 +1,6 @@
 """Checks what every region consumed against what producers were told is stored.
 
-The invariants (DESIGN §4): every acknowledged message is in every region exactly once, the messages of one producer
+The invariants (ARCHITECTURE.md, the rules): every acknowledged message is in every region exactly once, the messages of one producer
 are in their order everywhere, and nothing is there that nobody sent.
 """
 

@@ -110,7 +110,7 @@ extension Topic {
     expire(before: nowMs - Int64(min(policies.messageTTLSeconds, Int(Int32.max))) * 1000)
   }
 
-  /// Expiry is for subscriptions: what another region has not received does not expire (DESIGN R8).
+  /// Expiry is for subscriptions: what another region has not received does not expire (ARCHITECTURE.md, R8).
   func expire(before cutoffMs: Int64) {
     guard !maintenance.isExpiring else { return }
     maintenance.isExpiring = true

@@ -1,7 +1,7 @@
 import MetadataStore
 
 /// Which life of a region this is: chosen once at random, kept in its metadata. A region that is rebuilt from nothing
-/// under the same name gets another, so that nobody mistakes its positions for the old one's (DESIGN R5).
+/// under the same name gets another, so that nobody mistakes its positions for the old one's (ARCHITECTURE.md, rule R5).
 public enum RegionIncarnation {
   /// Why the incarnation cannot be known.
   public struct Fault: Error, CustomStringConvertible {

@@ -3,7 +3,7 @@ import TopicLog
 
 /// How far one replicator is behind, in seconds, messages and bytes, computed at the source from its own log.
 ///
-/// The figures are never below the truth (DESIGN R7): where the exact one is not known yet, the bound that is known is
+/// The figures are never below the truth (ARCHITECTURE.md, R7): where the exact one is not known yet, the bound that is known is
 /// reported. Nothing here depends on the remote's clock or on its being reachable, and ages are differences of the loop's
 /// clock: setting the wall clock makes none of them smaller.
 public struct LagState: Sendable {

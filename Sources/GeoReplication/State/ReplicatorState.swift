@@ -6,7 +6,7 @@ import TopicLog
 ///
 /// One for each topic partition and remote region. Entries are read once, in order; each is sent or skipped; the cursor
 /// moves only over entries that are skipped or that the remote has said are stored. The remote owns the watermark
-/// (DESIGN R4): a stream opens with the remote's word of where it stands, and starts there, not where the cursor is.
+/// (ARCHITECTURE.md, R4): a stream opens with the remote's word of where it stands, and starts there, not where the cursor is.
 ///
 /// The value holds no payload, clock or socket.
 public struct ReplicatorState: Sendable {

@@ -819,7 +819,7 @@ public nonisolated struct ProtoBrokerEntryMetadata: Sendable {
   fileprivate var _meridianOrigin: ProtoMeridianOrigin? = nil
 }
 
-/// Where an entry came from: the watermark's key and its position (DESIGN R4, R5).
+/// Where an entry came from: the watermark's key and its position (ARCHITECTURE.md, R4 and R5).
 public nonisolated struct ProtoMeridianOrigin: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
