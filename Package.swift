@@ -21,6 +21,8 @@ let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hum
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let grpc: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcHTTP2: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 /// A floor of the house: it may import only what is listed, and only floors below it (see ARCHITECTURE.md).
@@ -49,6 +51,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+    .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
@@ -66,7 +70,8 @@ let package = Package(
     floor("Compression", ["CZstd", "CLZ4", "CZlib", nio]),
     floor("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
     floor("RocksDB", ["CRocksDB", concurrencyHelpers]),
-    floor("MetadataStore", ["RocksDB", nio, nioPosix, concurrencyHelpers, logging]),
+    floor(
+      "MetadataStore", ["RocksDB", nio, nioPosix, concurrencyHelpers, logging, protobuf, grpc, grpcHTTP2]),
 
     // Floor 2
     floor("PulsarWire", ["Checksums", "Compression", nio, protobuf], exclude: ["Protos"]),

@@ -65,6 +65,7 @@ extension PartitionConsumer {
       for command in commands { connection.send(command) }
       return
     }
+    let epoch = self.epoch
     let answers = commands.map { command in
       connection.request(command).flatMapThrowing { answer in
         guard answer.ackResponse.hasError else { return }
@@ -76,21 +77,28 @@ extension PartitionConsumer {
     }.whenComplete { result in
       switch result {
       case .success: for waiter in waiters { waiter.succeed(()) }
-      case .failure(let error): self.unconfirmed(round, waiters, error)
+      case .failure(let error): self.unconfirmed(round, waiters, epoch: epoch, error)
       }
     }
   }
 
-  /// The broker did not confirm a round. If it was out of reach the round is told again, and who waits goes on waiting.
-  private func unconfirmed(_ round: AckTracker.Round, _ waiters: [EventLoopPromise<Void>], _ error: any Error) {
+  /// The broker did not confirm a round. If it was out of reach, or no longer knew the consumer (it closed it for a topic that
+  /// moves, or is about to), the round is told again, and who waits goes on waiting.
+  /// - Parameter epoch: the opening of the consumer in which the round was sent.
+  private func unconfirmed(
+    _ round: AckTracker.Round, _ waiters: [EventLoopPromise<Void>], epoch sent: UInt64, _ error: any Error
+  ) {
     let error = error as? PulsarClientError ?? .connection("\(error)")
     switch (state, error) {
-    case (.connecting, .connection), (.open, .connection):
+    case (.closed, _): for waiter in waiters { waiter.fail(PulsarClientError.closed) }
+    case (_, .connection), (_, .broker(.consumerNotFound, _)):
       acks.restore(round)
       receiptWaiters = waiters + receiptWaiters
-      // Once it is connected again everything that waits is sent.
-      if case .open(let connection) = state, connection.isActive { sendAcknowledgements() }
-    case (.closed, _): for waiter in waiters { waiter.fail(PulsarClientError.closed) }
+      if case .broker = error, sent == epoch {
+        reconnect(error)
+      } else if case .open(let connection) = state, connection.isActive {
+        sendAcknowledgements()
+      }
     default: for waiter in waiters { waiter.fail(error) }
     }
   }

@@ -338,7 +338,8 @@ final class PartitionConsumer: ConnectionConsumer, @unchecked Sendable {
     reconnect(error)
   }
 
-  private func reconnect(_ error: PulsarClientError) {
+  /// Subscribes again, if it was open.
+  func reconnect(_ error: PulsarClientError) {
     guard case .open = state else { return }
     state = .connecting
     logger.debug("consumer on \(topic) subscribes again: \(error)")
