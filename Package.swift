@@ -123,9 +123,8 @@ let package = Package(
     floor(
       "Admin",
       [
-        "GeoReplication", "Broker", "TopicLog", "MetadataStore", "Transport", "PulsarWire", "Compression", nio,
-        nioPosix,
-        nioHTTP1, concurrencyHelpers, logging, hummingbird, hummingbirdCore,
+        "GeoReplication", "Broker", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "Transport", "PulsarWire",
+        "Compression", nio, nioPosix, nioHTTP1, concurrencyHelpers, logging, hummingbird, hummingbirdCore,
       ]),
 
     // Floor 8
@@ -179,8 +178,8 @@ let package = Package(
     tests(
       "Admin",
       [
-        "Broker", "GeoReplication", "TopicLog", "MetadataStore", "PulsarWire", "Transport", nio, nioPosix,
-        concurrencyHelpers, logging,
+        "Broker", "GeoReplication", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Transport", nio,
+        nioPosix, concurrencyHelpers, logging,
       ]),
     tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", nio, nioPosix, logging]),
     .testTarget(

@@ -10,6 +10,24 @@ public struct BookieLedger: Sendable, Equatable {
   public var isInLimbo: Bool
 }
 
+/// What a bookie keeps in files.
+public enum BookieFileKind: String, Sendable, CaseIterable {
+  /// What was acknowledged, in the order in which it came.
+  case journal
+  /// Entries, sorted by ledger.
+  case entryLog = "entrylog"
+  /// Where each entry is.
+  case index
+
+  var suffix: String {
+    switch self {
+    case .journal: ".journal"
+    case .entryLog: ".log"
+    case .index: ""
+    }
+  }
+}
+
 /// What an operator may ask of a bookie, and tell it.
 extension Bookie {
   /// Counters and sizes as of now.
@@ -42,6 +60,9 @@ extension Bookie {
   /// What is accepted now.
   public var mode: BookieStatistics.Mode { BookieStatistics.Mode(storage.state.withLockedValue { $0.disks.mode }) }
 
+  /// Whether an operator made the bookie read-only; if not, the disks decide.
+  public var isForcedReadOnly: Bool { storage.state.withLockedValue { $0.disks.isForced } }
+
   /// Makes the bookie read-only, or lets the disks decide again. It holds until the bookie stops. The cluster is told before
   /// this returns.
   public func setReadOnly(_ isReadOnly: Bool) async {
@@ -54,6 +75,24 @@ extension Bookie {
     try await blocking { [storage] in
       storage.checkDisks()
       return storage.state.withLockedValue { $0.statistics.disks }
+    }
+  }
+
+  /// The files of a kind, by directory, in the order of their names. Reads the directories.
+  public func files(_ kind: BookieFileKind) async throws -> [String: [String]] {
+    let directories: [String]
+    switch kind {
+    case .journal: directories = configuration.journalDirectories
+    case .entryLog: directories = configuration.ledgerDirectories
+    case .index: directories = configuration.ledgerDirectories.prefix(1).map { $0 + "/index" }
+    }
+    let suffix = kind.suffix
+    return try await blocking { [files = configuration.environment.files] in
+      var found: [String: [String]] = [:]
+      for directory in directories where files.exists(directory) {
+        found[directory] = try files.list(directory).filter { $0.hasSuffix(suffix) }
+      }
+      return found
     }
   }
 

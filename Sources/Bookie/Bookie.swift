@@ -37,6 +37,9 @@ public final class Bookie: BookieService, Sendable {
   /// The TCP port that is listened on.
   public var port: Int { server.port }
 
+  /// Whether it serves: not shut down yet.
+  public var isRunning: Bool { !isStopped.withLockedValue { $0 } }
+
   /// Starts a bookie: checks its identity, replays its journal, listens, and registers under `/bookies/available/<id>`.
   ///
   /// - Throws: ``BookieError`` in clear words if the directories are not this bookie's or are damaged; errors of the metadata

@@ -138,6 +138,10 @@ public struct BookieStatistics: Sendable, Equatable {
   public var minorCompactions: Int64 = 0
   /// Major compactions that were finished.
   public var majorCompactions: Int64 = 0
+  /// When the last minor compaction ended, in ms since 1970; 0: none has.
+  public var lastMinorCompactionMs: Int64 = 0
+  /// When the last major compaction ended, in ms since 1970; 0: none has.
+  public var lastMajorCompactionMs: Int64 = 0
   /// Bytes that compaction copied.
   public var compactedBytes: Int64 = 0
   /// Bytes freed by compaction.

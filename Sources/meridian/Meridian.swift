@@ -17,7 +17,8 @@ struct Meridian: AsyncParsableCommand {
     subcommands: [
       MeshCommand.self, StandaloneCommand.self, LagCommand.self,
       ClustersCommand.self, TenantsCommand.self, NamespacesCommand.self, TopicsCommand.self,
-      SubscriptionsCommand.self, ProduceCommand.self, ConsumeCommand.self, PerfCommand.self, CertsCommand.self,
+      SubscriptionsCommand.self, BookieCommand.self, LedgersCommand.self, AutoRecoveryCommand.self, ProduceCommand.self,
+      ConsumeCommand.self, PerfCommand.self, CertsCommand.self,
       HealthCommand.self,
     ])
 

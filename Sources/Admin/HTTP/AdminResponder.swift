@@ -1,6 +1,8 @@
+import Bookie
 import Broker
 import Hummingbird
 import HummingbirdCore
+import Ledgers
 import Logging
 import MetadataStore
 import NIOCore
@@ -80,6 +82,11 @@ struct AdminResponder: Sendable {
       return .failure(error.status, error.message)
     case let error as AdminFailure:
       return .failure(error.status, error.reason)
+    case let error as LedgerError:
+      if error.httpStatus >= 500 { logger.warning("\(what) failed: \(error)") }
+      return .failure(error.httpStatus, "\(error)")
+    case BookieError.closed:
+      return .failure(503, "\(BookieError.closed)")
     case is CancellationError:
       return .failure(503, "The server is shutting down; try again")
     default:
@@ -100,4 +107,18 @@ struct AdminFailure: Error, CustomStringConvertible {
   }
 
   var description: String { reason }
+}
+
+extension LedgerError {
+  /// The status that tells a client whether it asked for something wrong, for something that is not there, or too early.
+  fileprivate var httpStatus: Int {
+    switch self {
+    case .invalidRequest: 400
+    case .unauthorized: 403
+    case .noSuchLedger, .noSuchEntry: 404
+    case .fenced, .closed: 409
+    case .metadata: 500
+    case .notEnoughBookies, .dataUnavailable, .timeout, .shutDown: 503
+    }
+  }
 }

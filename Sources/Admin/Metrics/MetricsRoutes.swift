@@ -18,6 +18,7 @@ struct MetricsRoutes {
           labels: [.init("cluster", services.localCluster), .init("version", services.configuration.version)])
       ]
       samples += metrics.samples
+      if let storage = services.sources.storage { samples += BookieMetrics.samples(storage.bookies) }
       for source in services.sources.metrics { samples += await source() }
       return .text(PrometheusText.render(samples), contentType: PrometheusText.contentType)
     }

@@ -1,11 +1,12 @@
 import Broker
+import Logging
 
 /// All routes of the admin server, by area.
 enum AdminRoutes {
   /// The base of Pulsar's admin API.
   static let base = "/admin/v2"
 
-  static func table(_ services: AdminServices) -> RouteTable<AdminResponder.Handler> {
+  static func table(_ services: AdminServices, logger: Logger) -> RouteTable<AdminResponder.Handler> {
     var routes = RouteBuilder()
     ClusterRoutes(services: services).register(&routes)
     TenantRoutes(services: services).register(&routes)
@@ -23,6 +24,9 @@ enum AdminRoutes {
     BrokerRoutes(services: services).register(&routes)
     MetricsRoutes(services: services).register(&routes)
     MeridianRoutes(services: services).register(&routes)
+    if let storage = services.sources.storage {
+      BookieAdminRoutes(services: BookieAdminServices(sources: storage, logger: logger)).register(&routes)
+    }
     return routes.table
   }
 }

@@ -7,6 +7,9 @@ public struct AdminSources: Sendable {
   public var lag: (@Sendable () async throws -> any Encodable & Sendable)?
   /// The links of this region (answered at `/meridian/v1/links`); nil: no replication service runs.
   public var links: (@Sendable () async throws -> any Encodable & Sendable)?
+  /// The bookies of this process and the region's ledgers (served at `/api/v1`, with their figures in `/metrics`); nil: the
+  /// process has neither.
+  public var storage: BookieAdminSources?
   /// More figures for `/metrics`, for example of the bookies of this process.
   public var metrics: [@Sendable () async -> [MetricSample]] = []
   /// Throws with a reason while the region cannot serve.

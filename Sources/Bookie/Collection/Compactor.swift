@@ -260,10 +260,17 @@ final class Compactor: StorageWorker, @unchecked Sendable {
     job = nil
     schedule.finished(kind, now: storage.environment.now())
     let count = quarantine.count
+    let nowMs = storage.environment.wallClock()
     storage.state.withLockedValue { state in
       state.compaction = nil
       state.statistics.quarantinedEntryLogs = count
-      if kind == .major { state.statistics.majorCompactions += 1 } else { state.statistics.minorCompactions += 1 }
+      if kind == .major {
+        state.statistics.majorCompactions += 1
+        state.statistics.lastMajorCompactionMs = nowMs
+      } else {
+        state.statistics.minorCompactions += 1
+        state.statistics.lastMinorCompactionMs = nowMs
+      }
     }
     let kinds = kind == .major ? CompactionKind.allCases : [kind]
     for kind in kinds { callbacks.removeValue(forKey: kind)?.forEach { $0() } }

@@ -142,6 +142,17 @@ public struct LedgerOperator: Sendable {
     try await client.availableBookies()
   }
 
+  /// The bookies that have an identity in the region and are not registered: they are down, or were never taken out of
+  /// service.
+  public func unavailableBookies() async throws -> [String] {
+    let store = client.marks.store
+    try await client.directory.refresh()
+    let registered = client.directory.registered
+    return try await store.keys(prefix: BookieRegistration.cookies)
+      .map { String($0.dropFirst(BookieRegistration.cookies.count)) }
+      .filter { registered[$0] == nil }.sorted()
+  }
+
   /// Sets a bookie's failure domain (a path such as `/zone-a/rack-3`) and its affinity group; they go before what the
   /// bookie tells itself. Both nil: what was set is forgotten.
   public func setRack(_ rack: String?, group: String?, of bookie: String) async throws {

@@ -112,7 +112,6 @@ public final class Standalone: Sendable {
     try await broker.start()
     try await replication.start()
 
-    let allBookies = bookies
     var adminConfiguration = AdminServerConfiguration()
     adminConfiguration.host = configuration.bindAddress
     adminConfiguration.port = configuration.webServicePort
@@ -121,7 +120,7 @@ public final class Standalone: Sendable {
     var sources = AdminSources()
     sources.lag = { await replication.lag() }
     sources.links = { await replication.lag().links }
-    sources.metrics = [{ BookieMetrics.samples(allBookies) }]
+    sources.storage = BookieAdminSources(bookies: bookies, ledgers: ledgers, autoRecovery: autoRecovery)
     let admin = try await AdminServer.start(
       configuration: adminConfiguration, broker: broker, policies: policies, metadata: metadata, sources: sources,
       group: group, logger: logger)

@@ -20,10 +20,12 @@ struct AdminOptions: ParsableArguments {
     adminURL ?? ProcessInfo.processInfo.environment["MERIDIAN_ADMIN_URL"] ?? "http://localhost:8080"
   }
 
-  /// Runs a body with a client for the region, and closes the client.
+  /// Runs a body with a client for the region, and closes the client. `timeout` is for each call.
   @discardableResult
-  func withSession<Result: Sendable>(_ body: (AdminSession) async throws -> Result) async throws -> Result {
-    let session = try AdminSession(address: address)
+  func withSession<Result: Sendable>(
+    timeout: Duration = .seconds(30), _ body: (AdminSession) async throws -> Result
+  ) async throws -> Result {
+    let session = try AdminSession(address: address, timeout: timeout)
     defer { session.close() }
     return try await body(session)
   }

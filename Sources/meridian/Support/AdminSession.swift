@@ -8,9 +8,9 @@ struct AdminSession {
   let address: String
   private let client: AdminClient
 
-  init(address: String) throws {
+  init(address: String, timeout: Duration = .seconds(30)) throws {
     self.address = address
-    client = try AdminClient(url: address)
+    client = try AdminClient(url: address, timeout: timeout)
   }
 
   func close() {
@@ -44,7 +44,7 @@ struct AdminSession {
 
   /// Makes a call; answers all that came back.
   func answer(_ call: AdminCall) async throws -> AdminClient.Response {
-    var target = "/admin/v2/" + call.path
+    var target = call.path.hasPrefix("/") ? call.path : "/admin/v2/" + call.path
     for (index, pair) in call.query.enumerated() {
       target += (index == 0 ? "?" : "&") + Self.escape(pair.0) + "=" + Self.escape(pair.1)
     }

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// One call of the admin API, below `/admin/v2/`.
+/// One call of the admin API, below `/admin/v2/`, or anywhere if its path begins with `/`.
 struct AdminCall {
   var method: AdminSession.Method
   var path: String

@@ -1,4 +1,3 @@
-import Admin
 import Bookie
 
 /// The figures of this process's bookies under the names that BookKeeper's dashboards know, where they mean the same.

@@ -1,0 +1,57 @@
+extension Bookie {
+  /// What the bookie was started with, for operators.
+  public var settings: [String: String] { configuration.settings }
+}
+
+extension BookieConfiguration {
+  /// The settings under their configuration names (BookKeeper's where they mean the same), as texts: sizes in bytes (or MB
+  /// where the name says so), times in the unit of the name, else in seconds.
+  public var settings: [String: String] {
+    func seconds(_ time: Duration) -> String {
+      let parts = time.components
+      let fraction = Double(parts.attoseconds) / 1e18
+      return fraction == 0 ? "\(parts.seconds)" : "\(Double(parts.seconds) + fraction)"
+    }
+    func milliseconds(_ time: Duration) -> String {
+      "\(time.components.seconds * 1000 + time.components.attoseconds / 1_000_000_000_000_000)"
+    }
+    return [
+      "bookieId": bookieID, "advertisedAddress": host, "bookiePort": "\(port)",
+      "networkLocation": networkLocation ?? "",
+      "journalDirectories": journalDirectories.joined(separator: ","),
+      "ledgerDirectories": ledgerDirectories.joined(separator: ","),
+      "nettyMaxFrameSizeBytes": "\(maximumFrameSize)",
+      "journalMaxGroupWaitMSec": milliseconds(journalMaxGroupWait),
+      "journalBufferedWritesThreshold": "\(journalMaxGroupBytes)",
+      "journalFlushWhenQueueEmpty": "\(journalFlushWhenIdle)",
+      "journalMaxSizeMB": "\(journalMaxFileSize >> 20)",
+      "journalPreAllocSizeMB": "\(journalPreallocation >> 20)",
+      "journalDirectIO": "\(journalDirectIO)",
+      "dbStorage_writeCacheMaxSizeMb": "\(writeCacheSize >> 20)",
+      "dbStorage_maxThrottleTimeMs": milliseconds(maximumThrottleTime),
+      "dbStorage_readAheadCacheMaxSizeMb": "\(readCacheSize >> 20)",
+      "readAheadBytes": "\(readAheadBytes)",
+      "flushInterval": milliseconds(flushInterval),
+      "numReadWorkerThreads": "\(readThreads)",
+      "maxPendingReadRequestsPerThread": "\(maximumPendingReads)",
+      "maxReadsInProgressLimit": "\(maximumReadsPerConnection)",
+      "maxBatchReadSize": "\(maximumBatchReadSize)",
+      "logSizeLimit": "\(entryLogSizeLimit)",
+      "gcWaitTime": milliseconds(garbageCollectionInterval),
+      "minorCompactionThreshold": "\(minorCompactionThreshold)",
+      "minorCompactionInterval": seconds(minorCompactionInterval),
+      "majorCompactionThreshold": "\(majorCompactionThreshold)",
+      "majorCompactionInterval": seconds(majorCompactionInterval),
+      "compactionRateByBytes": "\(compactionRateByBytes)",
+      "isForceGCAllowWhenNoSpace": "\(forceCompactionWhenFull)",
+      "diskUsageWarnThreshold": "\(diskUsageWarnThreshold)",
+      "diskUsageThreshold": "\(diskUsageThreshold)",
+      "diskUsageLwmThreshold": "\(diskUsageLowWaterMark)",
+      "diskUsageHardThreshold": "\(diskUsageHardThreshold)",
+      "diskCheckInterval": milliseconds(diskCheckInterval),
+      "readOnlyModeOnAnyDiskFullEnabled": "\(readOnlyModeOnAnyDiskFull)",
+      "scrubInterval": seconds(scrubInterval),
+      "scrubRateByBytes": "\(scrubRateByBytes)",
+    ]
+  }
+}
