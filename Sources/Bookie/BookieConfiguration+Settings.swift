@@ -1,6 +1,8 @@
 extension Bookie {
-  /// What the bookie was started with, for operators.
-  public var settings: [String: String] { configuration.settings }
+  /// What the bookie was started with, for operators; its port is the one that it listens on.
+  public var settings: [String: String] {
+    configuration.settings.merging(["bookiePort": "\(port)"]) { _, actual in actual }
+  }
 }
 
 extension BookieConfiguration {

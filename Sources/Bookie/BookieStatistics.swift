@@ -1,3 +1,5 @@
+import Transport
+
 /// What a bookie has done since it started, and what it holds now.
 public struct BookieStatistics: Sendable, Equatable {
   /// Entries accepted.

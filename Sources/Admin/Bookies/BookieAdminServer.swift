@@ -30,8 +30,9 @@ public final class BookieAdminServer: Sendable {
   ) async throws -> BookieAdminServer {
     var routes = RouteBuilder()
     BookieAdminRoutes(services: BookieAdminServices(sources: sources, logger: logger)).register(&routes)
+    let storage = StorageMetrics(sources)
     let scrape: RouteBuilder.Handler = { _ in
-      var samples = BookieMetrics.samples(sources.bookies)
+      var samples = await storage.samples()
       for source in metrics { samples += await source() }
       return .text(PrometheusText.render(samples), contentType: PrometheusText.contentType)
     }

@@ -6,6 +6,8 @@ public struct MetricSample: Hashable, Sendable {
     case gauge
     /// Only grows.
     case counter
+    /// Durations or sizes: samples with a label `quantile`, and two whose names end in `_sum` and `_count`.
+    case summary
   }
 
   /// A label.
@@ -24,6 +26,8 @@ public struct MetricSample: Hashable, Sendable {
 
   /// Name of the metric, `[a-zA-Z_:][a-zA-Z0-9_:]*`.
   public var name: String
+  /// The metric that the sample belongs to, where that is not its name; nil: its name.
+  public var family: String?
   /// Labels, in the order they are written.
   public var labels: [Label]
   /// The figure.
@@ -32,8 +36,11 @@ public struct MetricSample: Hashable, Sendable {
   public var kind: Kind
 
   /// A figure of its parts.
-  public init(_ name: String, _ value: Double, labels: [Label] = [], kind: Kind = .gauge) {
+  public init(
+    _ name: String, _ value: Double, labels: [Label] = [], kind: Kind = .gauge, family: String? = nil
+  ) {
     self.name = name
+    self.family = family
     self.labels = labels
     self.value = value
     self.kind = kind

@@ -6,6 +6,7 @@ struct MetricsRoutes {
 
   func register(_ routes: inout RouteBuilder) {
     let services = services
+    let storage = services.sources.storage.map { StorageMetrics($0) }
     let scrape: RouteBuilder.Handler = { _ in
       let topics = await services.broker.loadedTopicStats(StatsOptions()).sorted { $0.key < $1.key }
         .map { (topic: $0.key, stats: $0.value) }
@@ -18,7 +19,7 @@ struct MetricsRoutes {
           labels: [.init("cluster", services.localCluster), .init("version", services.configuration.version)])
       ]
       samples += metrics.samples
-      if let storage = services.sources.storage { samples += BookieMetrics.samples(storage.bookies) }
+      if let storage { samples += await storage.samples() }
       for source in services.sources.metrics { samples += await source() }
       return .text(PrometheusText.render(samples), contentType: PrometheusText.contentType)
     }

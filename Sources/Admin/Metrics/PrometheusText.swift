@@ -2,21 +2,22 @@
 enum PrometheusText {
   static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-  /// Renders the samples; those of one name stand together, in order of first appearance. Samples whose name or label name
+  /// Renders the samples; those of one metric stand together, in order of first appearance. Samples whose name or label name
   /// is not allowed are left out.
   static func render(_ samples: [MetricSample]) -> String {
     var order: [String] = []
     var byName: [String: [MetricSample]] = [:]
     for sample in samples where isName(sample.name, colon: true) {
-      if byName[sample.name] == nil { order.append(sample.name) }
-      byName[sample.name, default: []].append(sample)
+      let family = sample.family ?? sample.name
+      if byName[family] == nil { order.append(family) }
+      byName[family, default: []].append(sample)
     }
     var text = ""
     for name in order {
       let samples = byName[name] ?? []
       text += "# TYPE \(name) \(samples.first?.kind.rawValue ?? "gauge")\n"
       for sample in samples {
-        text += name
+        text += sample.name
         let labels = sample.labels.filter { isName($0.name, colon: false) }
         if !labels.isEmpty {
           text += "{" + labels.map { "\($0.name)=\"\(escape($0.value))\"" }.joined(separator: ",") + "}"

@@ -1,6 +1,7 @@
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
+import Transport
 
 /// What the journal makes durable in one piece, and whom it tells.
 struct JournalAppend {

@@ -11,6 +11,7 @@ final class BookieDirectory: Sendable {
     var watcher: Task<Void, Never>?
     var observers: [@Sendable () -> Void] = []
     var isShutDown = false
+    var quarantines: Int64 = 0
   }
 
   private let metadata: any MetadataStore
@@ -43,10 +44,18 @@ final class BookieDirectory: Sendable {
     return state.withLockedValue { $0.reputation.quarantined(now: now) }
   }
 
+  /// How often a bookie was put into quarantine.
+  var quarantines: Int64 { state.withLockedValue { $0.quarantines } }
+
   /// Remembers that the bookie failed.
   func noteFailure(of bookie: String, count: Int = 1) {
     let now = NIODeadline.now()
-    if state.withLockedValue({ $0.reputation.failed(bookie, count: count, now: now) }) {
+    let isNew = state.withLockedValue { state in
+      let isNew = state.reputation.failed(bookie, count: count, now: now)
+      if isNew { state.quarantines += 1 }
+      return isNew
+    }
+    if isNew {
       logger.warning(
         "A bookie fails so often that it is quarantined; look at its log and its disks.",
         metadata: ["bookie": "\(bookie)"])

@@ -21,7 +21,11 @@ public final class LedgerClient: Sendable {
   let marks: UnderReplicationStore
   let group: any EventLoopGroup
   private let repairs: RepairQueue
+  let counters = LedgerClientCounters()
   private let state = NIOLockedValueBox(State())
+
+  /// The connections of each loop that was used.
+  var loops: [LoopBookies] { state.withLockedValue { Array($0.loops.values) } }
 
   /// Makes a client; it connects to bookies when the first ledger needs them. Everything about a ledger runs on the loop
   /// that it is created or opened on, which should be one of `group`.
@@ -47,6 +51,10 @@ public final class LedgerClient: Sendable {
   /// Creates a ledger whose handle is confined to `loop`.
   /// Throws ``LedgerError/notEnoughBookies(needed:available:)`` when fewer bookies are registered than the ensemble needs.
   public func createLedger(_ options: LedgerOptions, on loop: any EventLoop) async throws -> WritableLedger {
+    try await counters.measure(\.creations) { try await create(options, on: loop) }
+  }
+
+  private func create(_ options: LedgerOptions, on loop: any EventLoop) async throws -> WritableLedger {
     try options.validate()
     let bookies = try bookies(on: loop)
     while true {
@@ -68,6 +76,10 @@ public final class LedgerClient: Sendable {
   /// Opens a ledger to read all of it. Unless it is closed already its writer is fenced, its end is found and it is
   /// closed; throws ``LedgerError/dataUnavailable(_:)`` when too few bookies answer to be sure where it ends.
   public func openLedger(_ id: LedgerID, on loop: any EventLoop) async throws -> ReadableLedger {
+    try await counters.measure(\.openings) { try await open(id, on: loop) }
+  }
+
+  private func open(_ id: LedgerID, on loop: any EventLoop) async throws -> ReadableLedger {
     let bookies = try bookies(on: loop)
     var attempt = 1
     var restarts = 0
@@ -75,9 +87,11 @@ public final class LedgerClient: Sendable {
       let versioned = try await store.read(id)
       if versioned.metadata.state == .closed { return readable(id, versioned.metadata, bookies) }
       do {
-        let outcome = try await loop.flatSubmit {
-          LedgerRecoveryRun.run(id, from: versioned, bookies: bookies, store: self.store, selector: self.selector)
-        }.get()
+        let outcome = try await counters.measure(\.recoveries) {
+          try await loop.flatSubmit {
+            LedgerRecoveryRun.run(id, from: versioned, bookies: bookies, store: self.store, selector: self.selector)
+          }.get()
+        }
         if case .closed(let metadata) = outcome {
           logger.info(
             "Ledger recovered.",
@@ -122,7 +136,7 @@ public final class LedgerClient: Sendable {
 
   /// Forgets a ledger; bookies reclaim its space later. Succeeds if it does not exist.
   public func deleteLedger(_ id: LedgerID) async throws {
-    try await store.delete(id)
+    try await counters.measure(\.deletions) { try await store.delete(id) }
   }
 
   /// The metadata of a ledger as it is now.

@@ -8,6 +8,8 @@ final class LoopBookies: @unchecked Sendable {
   let configuration: LedgerClientConfiguration
   let logger: Logger
   let repairs: RepairQueue
+  /// What was done on this loop.
+  var figures = LedgerClientStatistics()
   /// How bookies answer reads.
   var health: BookieReadHealth
   private var decayAt = NIODeadline.now()

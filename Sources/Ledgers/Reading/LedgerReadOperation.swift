@@ -7,6 +7,7 @@ final class LedgerReadOperation: @unchecked Sendable {
   private let codec: LedgerEntryCodec
   private let ledgerID: LedgerID
   private let completion: (Result<[LedgerEntry], LedgerError>) -> Void
+  private let start = NIODeadline.now()
   private var reader: LedgerReader
   private var actions: [LedgerReader.Action] = []
   private var isPerforming = false
@@ -49,6 +50,11 @@ final class LedgerReadOperation: @unchecked Sendable {
       case .finish(let result):
         timer?.cancel()
         timer = nil
+        switch result {
+        case .success:
+          bookies.figures.reads.latency.record(nanoseconds: (NIODeadline.now() - start).nanoseconds)
+        case .failure: bookies.figures.reads.failures += 1
+        }
         completion(result)
       }
     }
@@ -107,6 +113,7 @@ final class LedgerReadOperation: @unchecked Sendable {
           LedgerEntry(
             ledgerID: ledgerID, entryID: header.entryID, cumulativeLength: header.length, payload: payload))
       } catch {
+        bookies.figures.damagedAnswers += 1
         bookies.logger.warning(
           "A bookie returned damaged bytes; another replica is asked.",
           metadata: ["bookie": "\(bookie)", "error": "\(error)"])
@@ -123,7 +130,9 @@ final class LedgerReadOperation: @unchecked Sendable {
     timerDeadline = deadline
     timer = bookies.eventLoop.scheduleTask(deadline: deadline) {
       self.timer = nil
+      let before = self.actions.count
       self.reader.tick(now: .now(), &self.actions)
+      self.bookies.figures.speculativeReads += Int64(self.actions.count - before)
       self.perform()
     }
   }

@@ -8,6 +8,7 @@ import NIOCore
 public final class WritableLedger: @unchecked Sendable {
   private struct Outgoing {
     var bytes: EntryBytes
+    var start: NIODeadline
     var completion: (Result<EntryID, LedgerError>) -> Void
   }
 
@@ -78,8 +79,9 @@ public final class WritableLedger: @unchecked Sendable {
     let entryHeader = LedgerEntryHeader(
       ledgerID: id, entryID: writer.nextEntry, lastAddConfirmed: writer.lastAddConfirmed,
       length: writer.length + Int64(size))
-    outgoing.append(Outgoing(bytes: codec.encode(entryHeader, header, body), completion: completion))
-    _ = writer.append(size: size, now: .now(), &actions)
+    let now = NIODeadline.now()
+    outgoing.append(Outgoing(bytes: codec.encode(entryHeader, header, body), start: now, completion: completion))
+    _ = writer.append(size: size, now: now, &actions)
     perform()
     scheduleTimer()
   }
@@ -229,9 +231,11 @@ public final class WritableLedger: @unchecked Sendable {
   private var firstOutgoing: EntryID = 0
 
   private func confirm(through entry: EntryID) {
+    let now = NIODeadline.now()
     while firstOutgoing <= entry, let done = outgoing.popFirst() {
       let confirmed = firstOutgoing
       firstOutgoing += 1
+      bookies.figures.adds.latency.record(nanoseconds: (now - done.start).nanoseconds)
       done.completion(.success(confirmed))
     }
   }
@@ -240,6 +244,7 @@ public final class WritableLedger: @unchecked Sendable {
     logger.warning("Writing to a ledger failed.", metadata: ["error": "\(error)", "pending": "\(outgoing.count)"])
     while let lost = outgoing.popFirst() {
       firstOutgoing += 1
+      bookies.figures.adds.failures += 1
       lost.completion(.failure(error))
     }
   }
@@ -326,6 +331,7 @@ public final class WritableLedger: @unchecked Sendable {
           "firstEntry": "\(change.firstEntry)", "from": "\(change.ensemble.joined(separator: ","))",
           "to": "\(ensemble.joined(separator: ","))",
         ])
+      if !replaced.isEmpty { bookies.figures.ensembleChanges += 1 }
       current = versioned
       writer.ensembleChanged(ensemble, replaced: replaced, now: .now(), &actions)
       connect()

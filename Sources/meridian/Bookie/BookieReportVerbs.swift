@@ -90,7 +90,12 @@ enum BookieReportVerbs {
         if target.options.json { return try BookieTarget.printJSON(answers) }
         for (index, answer) in answers.enumerated() {
           if index > 0 { print() }
-          AdminSession.printRows(answer.answer)
+          var table = Table("FIELD", "VALUE")
+          for (key, value) in answer.answer.object.sorted(by: { $0.key < $1.key }) {
+            let isSize = key.hasSuffix("Bytes") || key.hasSuffix("Space")
+            table.add(key, isSize ? "\(value.text) (\(value.bytesText))" : value.text)
+          }
+          table.print()
         }
       }
     }

@@ -42,12 +42,14 @@ enum BookieServiceVerbs {
         }
         let call = AdminCall.put(LedgersCommand.path("autorecovery/decommission"), target.body)
         var status = try await session.send(call)
+        var told = ""
         while wait, status["remainingLedgers"].integerValue ?? 0 > 0 {
-          progress(status)
+          let waiting = try await session.send(.get(LedgersCommand.path("autorecovery/under_replicated")))
+          progress(status, waiting["ledgers"].array.first { $0["problem"] != .null }, &told)
           try await Task.sleep(for: .seconds(1))
           status = try await session.send(call)
         }
-        clear()
+        if Self.isTerminal, !told.isEmpty { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
         if target.options.json { return try JSONOutput.print(status) }
         print(sentence(status))
       }
@@ -63,16 +65,15 @@ enum BookieServiceVerbs {
       return "no ledger needs \(target.bookie) any more: stop its process, and run this again to remove its identity"
     }
 
-    /// One line on a terminal; nothing elsewhere.
-    private func progress(_ status: JSONValue) {
-      guard isatty(STDERR_FILENO) == 1 else { return }
-      let text = "\(target.bookie): \(status["remainingLedgers"].text) ledgers left"
-      FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8))
-    }
+    private static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-    private func clear() {
-      guard wait, isatty(STDERR_FILENO) == 1 else { return }
-      FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
+    /// How many ledgers are left, and what keeps one of them: one line that changes on a terminal, else a line for each change.
+    private func progress(_ status: JSONValue, _ stuck: JSONValue?, _ told: inout String) {
+      var text = "\(target.bookie): \(status["remainingLedgers"].text) ledgers left"
+      if let stuck { text += "; ledger \(stuck["ledgerID"].text): \(stuck["problem"].text)" }
+      guard text != told else { return }
+      told = text
+      FileHandle.standardError.write(Data((Self.isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n").utf8))
     }
   }
 

@@ -63,7 +63,11 @@ struct LedgerReadCommand: AsyncParsableCommand {
         try file.close()
         print("\(entries) entries, \(Humanize.bytes(Double(bytes))) of payload, in \(output)")
       } else if entries == 0, !target.options.json, format != .raw {
-        print("ledger \(target.ledger) has no entries that can be read")
+        let isClosed = try await target.summary(session)["state"] == .string("CLOSED")
+        print(
+          isClosed
+            ? "ledger \(target.ledger) is empty"
+            : "ledger \(target.ledger) is being written, and no entry is known to be acknowledged yet")
       }
     }
   }

@@ -51,6 +51,10 @@ enum LedgerRepairVerbs {
     }
 
     private func report(_ found: JSONValue, _ isWhole: Bool) {
+      guard found["entriesChecked"].integerValue != 0 else {
+        print("ledger \(target.ledger) is empty, or its first segment is still being written: nothing to compare")
+        return
+      }
       print(
         "ledger \(target.ledger): \(found["entriesChecked"].text) entries, \(found["copiesChecked"].text) copies, "
           + "\(found["bytesChecked"].bytesText) compared")

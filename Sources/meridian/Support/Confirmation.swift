@@ -14,12 +14,12 @@ struct Confirmation: ParsableArguments {
   func require(_ word: String, _ consequence: String) throws {
     if let confirm {
       guard confirm == word else {
-        throw ValidationError("--confirm `\(confirm)` is not `\(word)`; nothing was done")
+        throw CommandFailure("--confirm `\(confirm)` is not `\(word)`; nothing was done")
       }
       return
     }
     guard isatty(STDIN_FILENO) == 1 else {
-      throw ValidationError(
+      throw CommandFailure(
         "\(consequence); if that is meant, add --confirm \(word.contains(" ") ? "'\(word)'" : word)")
     }
     FileHandle.standardError.write(Data("\(consequence).\nType \(word) to go on: ".utf8))
