@@ -151,6 +151,72 @@ def test_ledgers_are_read_verified_closed_and_deleted(own, cli, topic, tmp_path)
     assert "--confirm 'delete all ledgers'" in cli("ledgers", "format", code=1)
 
 
+def test_a_word_is_typed_before_a_ledger_goes(own, cli, topic):
+    publish(own, topic, 1)
+    ledger = ledger_of(cli, topic)
+
+    def answer(word):
+        master, terminal = os.openpty()
+        process = subprocess.Popen(
+            [BINARY, "ledgers", "delete", ledger, "--admin-url", own.admin_url], stdin=terminal, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        os.close(terminal)
+        os.write(master, f"{word}\n".encode())
+        try:
+            return process.communicate(timeout=60)[0], process.returncode
+        finally:
+            os.close(master)
+
+    text, code = answer("yes")
+    assert code == 1 and "nothing was done" in text and topic in text and f"Type {ledger} to go on" in text
+    cli("ledgers", "show", ledger)
+    text, code = answer(ledger)
+    assert code == 0 and "deleted" in text
+    cli("ledgers", "show", ledger, code=1)
+
+
+class FourBookies(Region):
+    """A region with a bookie to spare."""
+
+    def start(self):
+        config = self.directory / "config.json"
+        config.write_text(json.dumps({"numberOfBookies": 4}))
+        log = open(self.directory / "log", "ab")
+        self.process = subprocess.Popen(
+            [
+                BINARY, "standalone", "--config", str(config), "--data", str(self.directory / "data"), "--pulsar-port",
+                str(self.pulsar_port), "--pulsar-tls-port", str(self.tls_port), "--admin-port", str(self.admin_port),
+                "--bind-address", "127.0.0.1", "--advertised-address", "127.0.0.1",
+            ],
+            stdout=log, stderr=log)
+        eventually(self.is_serving, within=60, what="the region serves")
+        return self
+
+
+def test_a_bookie_is_emptied_while_an_operator_waits(tmp_path):
+    region = FourBookies(tmp_path / "region").start()
+    try:
+        def run(*arguments):
+            return subprocess.run(
+                [BINARY, *arguments, "--admin-url", region.admin_url], capture_output=True, text=True, timeout=120)
+
+        publish(region, "moved", 30)
+        before = json.loads(run("ledgers", "list", "--json").stdout)[0]
+        ledger = str(before["ledgerID"])
+        leaving = before["segments"][0]["ensemble"][0]
+        run("ledgers", "recover", ledger, "--confirm", ledger)
+        waited = run("ledgers", "decommission", leaving, "--wait", "--confirm", leaving)
+        assert waited.returncode == 0 and "stop its process" in waited.stdout, waited
+        after = json.loads(run("ledgers", "show", ledger, "--json").stdout)
+        assert all(leaving not in segment["ensemble"] for segment in after["segments"])
+        assert run("ledgers", "verify", ledger).returncode == 0
+        assert ledger not in run("ledgers", "list", "--bookie", leaving).stdout.split()
+        metrics = requests.get(region.admin_url + "/metrics", timeout=10).text
+        assert 'replication_worker_rereplicate_count{success="true"} 1' in metrics
+    finally:
+        region.stop()
+
+
 def test_a_flipped_bit_is_found_by_verification(tmp_path):
     region = Region(tmp_path / "region").start()
     try:
