@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import Mesh
 
@@ -190,7 +191,7 @@ enum BookieReportVerbs {
             let call = AdminCall.get(
               BookieTarget.path(bookie, "bookie/ledger_entries"), query: [("ledger_id", "\(ledger)")])
             answers.append((bookie, try await session.send(call)))
-          } catch let error where "\(error)".contains("HTTP 404") {
+          } catch let error as AdminClientError where error.status == 404 {
             continue
           }
         }

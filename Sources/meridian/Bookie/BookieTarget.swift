@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 
 /// The bookies of a process that a command is about.
@@ -12,7 +13,7 @@ struct BookieTarget: ParsableArguments {
     let local: [String]
     do {
       local = try await session.send(.get("/bookies"))["bookies"].array.map(\.text)
-    } catch let error where "\(error)".contains("HTTP 404") {
+    } catch let error as AdminClientError where error.status == 404 {
       throw CommandFailure("there are no bookies at \(session.address)")
     }
     if let bookie {

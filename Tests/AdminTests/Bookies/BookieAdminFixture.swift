@@ -77,20 +77,24 @@ struct BookieAdminFixture {
 
   func get(_ target: String) async throws -> String { try await call("GET", target).text }
 
+  /// Appends one entry, and waits until it is acknowledged.
+  static func append(_ entry: String, to ledger: WritableLedger) async throws {
+    let loop = ledger.eventLoop
+    _ = try await loop.flatSubmit {
+      let promise = loop.makePromise(of: EntryID.self)
+      ledger.append(ByteBuffer(string: entry), ByteBuffer()) {
+        promise.completeWith($0.mapError { $0 as any Error })
+      }
+      return promise.futureResult
+    }.get()
+  }
+
   /// A ledger with `entries`, closed if wanted. Returns its id.
   func ledger(_ entries: [String], copies: Int = 1, closes: Bool = true) async throws -> LedgerID {
     let loop = MultiThreadedEventLoopGroup.singleton.next()
     let options = LedgerOptions(ensembleSize: copies, writeQuorumSize: copies, ackQuorumSize: copies)
     let ledger = try await ledgers.createLedger(options, on: loop)
-    for entry in entries {
-      _ = try await loop.flatSubmit {
-        let promise = loop.makePromise(of: EntryID.self)
-        ledger.append(ByteBuffer(string: entry), ByteBuffer()) {
-          promise.completeWith($0.mapError { $0 as any Error })
-        }
-        return promise.futureResult
-      }.get()
-    }
+    for entry in entries { try await Self.append(entry, to: ledger) }
     if closes { _ = try await ledger.close() }
     return ledger.id
   }

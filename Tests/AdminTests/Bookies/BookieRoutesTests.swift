@@ -1,5 +1,6 @@
 import Foundation
 import Ledgers
+import NIOPosix
 import TestSupport
 import Testing
 
@@ -100,6 +101,27 @@ struct BookieRoutesTests {
       #expect(try await api.get("/api/v1/bookie/sanity") == #"{"passed":true,"readOnly":true}"#)
       #expect(try await api.call("PUT", path, #"{"readOnly":"false"}"#) == (200, #"{"readOnly":false}"#))
       #expect(try await api.get("/api/v1/bookie/sanity") == #"{"passed":true,"readOnly":false}"#)
+    }
+  }
+
+  @Test("What the client of ledgers did is in the metrics, a bookie that was replaced too")
+  func clientMetrics() async throws {
+    try await BookieAdminFixture.run(bookies: 2) { api in
+      let loop = MultiThreadedEventLoopGroup.singleton.next()
+      let options = LedgerOptions(ensembleSize: 1, writeQuorumSize: 1, ackQuorumSize: 1)
+      let ledger = try await api.ledgers.createLedger(options, on: loop)
+      try await BookieAdminFixture.append("a", to: ledger)
+      let name = try #require(try await api.ledgers.ledgerMetadata(ledger.id).segments.first?.ensemble.first)
+      try await api.bookies.first { $0.bookieID == name }?.shutdown()
+      try await BookieAdminFixture.append("b", to: ledger)
+      await #expect(throws: LedgerError.self) { try await api.ledgers.openLedger(ledger.id + 100, on: loop) }
+      try await api.ledgers.deleteLedger(ledger.id)
+      let metrics = try await api.get("/metrics").split(separator: "\n").map(String.init)
+      #expect(metrics.contains("bookkeeper_client_NUM_ENSEMBLE_CHANGE 1"))
+      #expect(metrics.contains(#"bookkeeper_client_ADD_ENTRY_count{success="true"} 2"#))
+      #expect(metrics.contains(#"bookkeeper_client_LEDGER_OPEN_count{success="false"} 1"#))
+      #expect(metrics.contains(#"bookkeeper_client_LEDGER_DELETE_count{success="true"} 1"#))
+      #expect(!metrics.contains { $0.hasPrefix("bookie_SERVER_STATUS{bookie=\"\(name)\"") }, "it is shut down")
     }
   }
 

@@ -129,6 +129,10 @@ import Testing
       // Without speculation, or without learning who is slow, each round trip would take as long as the slow one.
       #expect(ContinuousClock.now - start < .milliseconds(1_900))
       #expect(try await reader.readAll().count == 200)
+      let figures = await client.statistics()
+      #expect(figures.speculativeReads > 0 && figures.reads.latency.count >= 3)
+      #expect(figures.adds.latency.count == 200 && figures.adds.failures == 0)
+      #expect(figures.creations.latency.count == 1 && figures.openings.latency.count == 1)
     }
   }
 }
