@@ -103,6 +103,7 @@ def test_bookies_are_told_what_to_do(own, cli, topic):
     assert cli("bookie", "readonly", "off", "--bookie", "bookie-3") == "bookie-3: writable\n"
     assert cli("bookie", "flush", "--all").count("flushed") == 3
     assert cli("bookie", "gc", "--all", "--rounds", "2").count("removed") == 6
+    assert json.loads(cli("bookie", "gc", "--all", "--rounds", "2", "--json"))["bookie-2"]["refusedMassDeletes"] == 0
     assert "begun" in cli("bookie", "compact", "minor", "-b", "bookie-1")
     assert cli("bookie", "compact", "major", "--all", "--wait").count("done") == 3
     cli("bookie", "suspend-compaction", "major", "--bookie", "bookie-2")

@@ -48,6 +48,7 @@ enum BookieMaintenanceVerbs {
       for round in 1...rounds {
         let isLast = round == rounds
         try await target.change(
+          printsJSON: isLast,
           { .put(BookieTarget.path($0, "bookie/gc"), query: [("wait", "true")], body) },
           { answer in
             if answer["refusedMassDeletes"].integerValue ?? 0 > 0 {

@@ -69,18 +69,21 @@ struct BookieChangeTarget: ParsableArguments {
     return found
   }
 
-  /// Has each of the bookies do something, and prints what comes back as JSON, or as a line that `text` makes of it.
+  /// Has each of the bookies do something, and prints what comes back as JSON (if `printsJSON`), or as a line that `text`
+  /// makes of it.
   func change(
-    timeout: Duration = .seconds(120), _ call: (String) -> AdminCall, _ text: (JSONValue) throws -> String
+    timeout: Duration = .seconds(120), printsJSON: Bool = true, _ call: (String) -> AdminCall,
+    _ text: (JSONValue) throws -> String
   ) async throws {
     try await target.options.withSession(timeout: timeout) { session in
       var answers: [(bookie: String, answer: JSONValue)] = []
       for bookie in try await bookies(session) {
         let answer = try await session.send(call(bookie))
-        if !target.options.json { print("\(bookie): \(try text(answer))") }
+        let line = try text(answer)
+        if !target.options.json { print("\(bookie): \(line)") }
         answers.append((bookie, answer))
       }
-      if target.options.json { try BookieTarget.printJSON(answers) }
+      if target.options.json, printsJSON { try BookieTarget.printJSON(answers) }
     }
   }
 }
