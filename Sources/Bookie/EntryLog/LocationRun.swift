@@ -95,17 +95,16 @@ struct LocationRun: Equatable {
 
   /// Nil if the bytes are damaged.
   init?(encoded bytes: UnsafeRawBufferPointer) {
-    var buffer = ByteBuffer(bytes: bytes)
-    guard
-      let (log, offset, count) = buffer.readMultipleIntegers(as: (UInt32, UInt64, UInt32).self),
-      count <= Self.maximumCount
-    else { return nil }
-    self.init(logID: log, offset: offset)
+    guard bytes.count >= 16 else { return nil }
+    let count = bytes.bigEndian(at: 12, as: UInt32.self)
+    guard count <= Self.maximumCount else { return nil }
+    self.init(logID: bytes.bigEndian(at: 0, as: UInt32.self), offset: bytes.bigEndian(at: 4, as: UInt64.self))
     items.reserveCapacity(Int(count))
+    var at = 16
     var previous: Int64 = 0
     for _ in 0..<count {
       guard
-        let delta = Self.readVarint(&buffer), let size = Self.readVarint(&buffer), delta <= UInt64(Int64.max),
+        let delta = Self.readVarint(bytes, &at), let size = Self.readVarint(bytes, &at), delta <= UInt64(Int64.max),
         size <= UInt64(UInt32.max)
       else { return nil }
       let (entry, overflow) = previous.addingReportingOverflow(Int64(delta))
@@ -113,7 +112,7 @@ struct LocationRun: Equatable {
       append(Item(entryID: entry, size: Int(size)))
       previous = entry
     }
-    guard buffer.readableBytes == 0 else { return nil }
+    guard at == bytes.count else { return nil }
   }
 
   private static func writeVarint(_ value: UInt64, into buffer: inout ByteBuffer) {
@@ -125,12 +124,15 @@ struct LocationRun: Equatable {
     buffer.writeInteger(UInt8(rest))
   }
 
-  private static func readVarint(_ buffer: inout ByteBuffer) -> UInt64? {
+  private static func readVarint(_ bytes: UnsafeRawBufferPointer, _ at: inout Int) -> UInt64? {
     var value: UInt64 = 0
-    for shift in stride(from: UInt64(0), to: 64, by: 7) {
-      guard let byte = buffer.readInteger(as: UInt8.self) else { return nil }
+    var shift: UInt64 = 0
+    while at < bytes.count, shift < 64 {
+      let byte = bytes[at]
+      at += 1
       value |= UInt64(byte & 0x7F) << shift
       if byte < 0x80 { return value }
+      shift += 7
     }
     return nil
   }

@@ -57,6 +57,15 @@ struct Identity {
 
   /// Returns when directories and metadata agree; throws a clear sentence if they do not.
   func verify(metadata: any MetadataStore) async throws {
+    try verifyConfiguration()
+    let stored = try await metadata.get(key).flatMap { Cookie(encoded: $0.value) }
+    guard try await blocking({ try self.isFirstStart(stored: stored) }) else { return }
+    let instance = String(UInt64.random(in: 1...UInt64.max), radix: 16)
+    let cookie = try await blocking { try self.create(instance: instance) }
+    try await register(cookie, metadata)
+  }
+
+  private func verifyConfiguration() throws(BookieError) {
     let id = configuration.bookieID
     guard !id.isEmpty, !id.contains(where: { $0 == "/" || $0.isNewline }) else {
       throw BookieError.configuration("A bookie's id must be a name without slashes, and \"\(id)\" is not.")
@@ -71,24 +80,28 @@ struct Identity {
       throw BookieError.configuration(
         "Bookie \(id) uses a directory twice; every journal and every ledger directory needs its own.")
     }
-    let found = try await blocking { try self.readDirectories() }
-    let stored = try await metadata.get(key).flatMap { Cookie(encoded: $0.value) }
+  }
+
+  /// Whether the directories are to be made this bookie's, which the cluster does not know yet; false if they are its own
+  /// already. Throws if they are neither. Blocks.
+  /// - Parameter stored: the bookie's cookie in metadata.
+  func isFirstStart(stored: Cookie?) throws(BookieError) -> Bool {
+    let id = configuration.bookieID
+    let found = try readDirectories()
     guard let first = found.first(where: { $0.cookie != nil }), let known = first.cookie else {
       guard stored == nil else {
         throw BookieError.identity(
           "Bookie \(id) is known to the cluster, but its directories are empty (\(found.map(\.path).joined(separator: ", "))): "
             + "mount the right disks, or, if the data is lost, decommission the bookie and start it under a new id.")
       }
-      guard let strange = found.first(where: { !$0.isEmpty }) else { return try await create(metadata) }
+      guard let strange = found.first(where: { !$0.isEmpty }) else { return true }
       throw BookieError.identity(
         "\(strange.path) holds files but no cookie of bookie \(id): point the bookie at empty directories or at its own."
       )
     }
-    if stored == nil, found.allSatisfy({ $0.cookie == nil || $0.cookie?.bookieID == id }),
-      try await blocking({ try self.isUnused() })
-    {
+    if stored == nil, found.allSatisfy({ $0.cookie == nil || $0.cookie?.bookieID == id }), try isUnused() {
       // The very first start ended half-way: nothing was ever stored, and the cluster knows nothing yet.
-      return try await create(metadata)
+      return true
     }
     for directory in found {
       guard let cookie = directory.cookie else {
@@ -113,25 +126,22 @@ struct Identity {
         "Bookie \(id) is instance \(stored.instance) to the cluster, but its directories are of instance \(known.instance): "
           + "they belong to another cluster or to an earlier life of the bookie; mount the right disks.")
     }
+    return false
   }
 
-  private func create(_ metadata: any MetadataStore) async throws {
-    let instance = String(UInt64.random(in: 1...UInt64.max), radix: 16)
-    try await blocking {
-      let marks = [JournalMark](repeating: JournalMark(), count: self.configuration.journalDirectories.count)
-      try CheckpointFile.write(marks, configuration: self.configuration)
-      for (path, role) in self.directories {
-        let cookie = Cookie(bookieID: self.configuration.bookieID, instance: instance, role: role)
-        try self.files.replace(path, Cookie.fileName, with: cookie.encoded)
-      }
+  /// Makes the directories this bookie's. Returns the cookie for the metadata. Blocks.
+  func create(instance: String) throws(BookieError) -> Cookie {
+    let marks = [JournalMark](repeating: JournalMark(), count: configuration.journalDirectories.count)
+    try CheckpointFile.write(marks, configuration: configuration)
+    for (path, role) in directories {
+      let cookie = Cookie(bookieID: configuration.bookieID, instance: instance, role: role)
+      try files.replace(path, Cookie.fileName, with: cookie.encoded)
     }
-    try await register(
-      Cookie(bookieID: configuration.bookieID, instance: instance, role: "metadata"), metadata)
+    return Cookie(bookieID: configuration.bookieID, instance: instance, role: "metadata")
   }
 
   private func register(_ cookie: Cookie, _ metadata: any MetadataStore) async throws {
-    let value = Cookie(bookieID: cookie.bookieID, instance: cookie.instance, role: "metadata").encoded
-    try await metadata.put(key, value, expected: .absent)
+    try await metadata.put(key, cookie.encoded, expected: .absent)
   }
 
   private struct Found: Sendable {

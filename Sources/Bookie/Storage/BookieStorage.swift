@@ -101,7 +101,7 @@ final class BookieStorage: Sendable {
 
   /// Lets everything that has something to do do it, where there are no threads. Returns when to call it again at the latest;
   /// nil if nothing waits for the time.
-  func step() -> NIODeadline? { workers.step() }
+  func step() -> NIODeadline? { workers.step(now: environment.now()) }
 
   /// Index of the journal that a ledger's entries and fences go to.
   func journal(of ledgerID: Int64) -> Int {

@@ -28,6 +28,13 @@ final class Mailbox<Element>: @unchecked Sendable {
     return elements.count
   }
 
+  /// Whether there is something to take: elements, or the end.
+  var hasMail: Bool {
+    lock.lock()
+    defer { lock.unlock() }
+    return isClosed || !elements.isEmpty
+  }
+
   /// Blocks until there is something to take, it is closed, or the time has come.
   func wait(until deadline: NIODeadline?) {
     guard let deadline else {

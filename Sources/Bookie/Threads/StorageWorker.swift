@@ -25,6 +25,8 @@ protocol StorageWorker: AnyObject, Sendable {
 }
 
 extension StorageWorker {
+  fileprivate var hasMail: Bool { mailbox.hasMail }
+
   /// Takes turns until the end.
   fileprivate func run() {
     while true {
@@ -39,10 +41,31 @@ extension StorageWorker {
 
 /// The workers of a storage: threads, or none.
 final class StorageWorkers: Sendable {
-  private struct Entry {
-    var name: String
-    var turn: @Sendable () -> WorkerTurn
+  /// A worker that has no thread. Touched by the one thread that steps.
+  private final class Entry: @unchecked Sendable {
+    let name: String
+    let turn: @Sendable () -> WorkerTurn
+    let hasMail: @Sendable () -> Bool
+    /// Its last turn did something.
+    var isBusy = true
+    /// When it wants its next turn, if no message comes.
+    var due: NIODeadline?
     var hasEnded = false
+
+    init(_ name: String, turn: @escaping @Sendable () -> WorkerTurn, hasMail: @escaping @Sendable () -> Bool) {
+      self.name = name
+      self.turn = turn
+      self.hasMail = hasMail
+    }
+
+    func take() {
+      isBusy = false
+      switch turn() {
+      case .again: isBusy = true
+      case .wait(let until): due = until
+      case .ended: hasEnded = true
+      }
+    }
   }
 
   private let hasThreads: Bool
@@ -59,7 +82,8 @@ final class StorageWorkers: Sendable {
   ///   - count: number of threads; more than one only if its turns may overlap.
   func start(_ name: String, _ worker: any StorageWorker, isBackground: Bool = false, count: Int = 1) {
     guard hasThreads else {
-      return stepped.withLockedValue { $0.append(Entry(name: name, turn: { worker.turn() })) }
+      let entry = Entry(name, turn: { worker.turn() }, hasMail: { worker.hasMail })
+      return stepped.withLockedValue { $0.append(entry) }
     }
     let started = (0..<count).map { _ in WorkerThread(name: name, isBackground: isBackground) { worker.run() } }
     threads.withLockedValue { $0[name, default: []] += started }
@@ -79,22 +103,22 @@ final class StorageWorkers: Sendable {
     }
   }
 
-  /// Gives turns until every worker waits. Returns when the first one wants its next, nil if none does.
-  func step() -> NIODeadline? {
-    var due: NIODeadline?
+  /// Gives turns to those that have messages, or whose time has come, until every worker waits. Returns when the first one
+  /// wants its next, nil if none does.
+  func step(now: NIODeadline) -> NIODeadline? {
+    let entries = stepped.withLockedValue { $0 }
     var isAnyBusy = true
     while isAnyBusy {
       isAnyBusy = false
-      due = nil
-      for index in stepped.withLockedValue({ $0.indices }) {
-        let entry = stepped.withLockedValue { $0.indices.contains(index) ? $0[index] : nil }
-        guard let entry, !entry.hasEnded else { continue }
-        switch entry.turn() {
-        case .again: isAnyBusy = true
-        case .wait(let until): if let until { due = due.map { min($0, until) } ?? until }
-        case .ended: stepped.withLockedValue { $0[index].hasEnded = true }
-        }
+      for entry in entries where !entry.hasEnded {
+        guard entry.isBusy || entry.hasMail() || entry.due.map({ $0 <= now }) == true else { continue }
+        entry.take()
+        isAnyBusy = isAnyBusy || entry.isBusy
       }
+    }
+    var due: NIODeadline?
+    for entry in entries where !entry.hasEnded {
+      if let next = entry.due { due = due.map { min($0, next) } ?? next }
     }
     return due
   }
