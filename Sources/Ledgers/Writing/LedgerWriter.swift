@@ -267,6 +267,8 @@ struct LedgerWriter {
       firstEntry: lastAddConfirmed + 1, ensemble: ensemble,
       slots: slots.indices.filter { slots[$0].state != .healthy }, vacant: absentSlots)
     change = started
+    // Before their segment may end: who recovers the ledger after a crash looks at its last segment only.
+    for slot in started.slots { sayIncomplete(slot, &actions) }
     actions.append(.changeEnsemble(started))
   }
 

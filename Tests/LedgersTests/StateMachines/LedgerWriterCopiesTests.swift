@@ -78,10 +78,15 @@ import Testing
     var (writer, actions) = Self.writer(entries: 2)
     writer.gone([2], &actions)
     writer.gone([2], &actions)
-    #expect(actions == [.changeEnsemble(.init(firstEntry: 2, ensemble: ["a", "b", "c"], slots: [2]))])
+    // What it lacks is said before the segment that names it ends: a writer that dies in between says nothing more.
+    #expect(
+      actions == [
+        .incomplete(.init(bookie: "c", first: 0, last: 1)),
+        .changeEnsemble(.init(firstEntry: 2, ensemble: ["a", "b", "c"], slots: [2])),
+      ])
     actions = []
     writer.ensembleChanged(["a", "b", "d"], replaced: [2], now: Self.now, &actions)
-    #expect(actions == [.incomplete(.init(bookie: "c", first: 0, last: 1))])
+    #expect(actions.isEmpty)
     #expect(writer.isIdle)
   }
 }
