@@ -35,8 +35,8 @@ test-compose: ## Bring up two regions with Docker Compose and verify replication
 fuzz: setup ## Fuzz the decoders for SECONDS_TO_FUZZ seconds
 	MERIDIAN_FUZZ_SECONDS=$(SECONDS_TO_FUZZ) swift test --filter Fuzz
 
-simulate: setup ## Simulate bookies and regions with SEEDS seeds, from MERIDIAN_SEED on
-	MERIDIAN_SEEDS=$(SEEDS) SWIFT_DETERMINISTIC_HASHING=1 swift test --filter 'SimulationTests.*/(storage|region)'
+simulate: setup ## Simulate SEEDS bookies and SEEDS regions under faults, from the seed MERIDIAN_SEED on
+	MERIDIAN_SEEDS=$(SEEDS) swift test --filter 'SimulationTests.*/(storage|region)'
 
 format: ## Format the Swift sources in place
 	swift format --in-place --parallel --recursive Package.swift Sources Tests

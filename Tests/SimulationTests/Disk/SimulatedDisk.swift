@@ -14,6 +14,10 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
     static let entryLogSync = Lies(rawValue: 2)
     static let directorySync = Lies(rawValue: 4)
     static let indexSync = Lies(rawValue: 8)
+    /// What is known of ledgers is not stored unless entries are.
+    static let ledgersAlone = Lies(rawValue: 16)
+    /// While compaction runs, the log that was read last is gone before a copy is synced.
+    static let compactionSource = Lies(rawValue: 32)
   }
 
   let chance: Chance
@@ -29,7 +33,10 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
   var failingReads = 0
   /// Puts other bytes in place of those that are written.
   var substitute: ((_ path: String) -> [UInt8]?)?
+  /// Whether entry logs are being compacted.
+  var isCompacting: () -> Bool = { false }
   private(set) var changes = 0
+  private var lastLogRead: String?
   private var names: [String: SimulatedNode] = [:]
   private var durableNames: [String: SimulatedNode] = [:]
   private var directories: Set<String> = []
@@ -63,15 +70,54 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
     diesAt = nil
   }
 
-  /// Flips a synced bit of a file whose name `isMeant`. Returns whether there was one.
-  func flip(_ isMeant: (String) -> Bool, in range: (SimulatedNode) -> Range<Int>) -> Bool {
-    let paths = names.keys.filter { isMeant($0) && names[$0]?.isDirty == false }.sorted()
-    guard !paths.isEmpty, let node = names[chance.pick(paths)] else { return false }
-    let range = range(node)
-    guard !range.isEmpty else { return false }
-    node.flip(at: chance.number(range.lowerBound...range.upperBound - 1), bit: chance.number(0...7))
-    tally.note("flipped bits")
+  /// Flips a synced bit of an entry log. Returns whether there was one.
+  func flipLog() -> Bool {
+    guard flip({ $0.hasSuffix(".log") }) else { return false }
+    tally.note("flipped bits in entry logs")
     return true
+  }
+
+  /// Flips a bit of the marks or of a cookie.
+  func flipSmallFile() -> Bool {
+    guard flip({ $0.hasSuffix("/lastMark") || $0.hasSuffix("/bookie-cookie") }) else { return false }
+    tally.note("flipped bits in marks and cookies")
+    return true
+  }
+
+  private func flip(_ isMeant: (String) -> Bool) -> Bool {
+    let paths = names.keys.filter { isMeant($0) && names[$0]?.isDirty == false }.sorted()
+    guard !paths.isEmpty, let node = names[chance.pick(paths)], !node.bytes.isEmpty else { return false }
+    node.flip(at: chance.number(0...node.bytes.count - 1), bit: chance.number(0...7))
+    return true
+  }
+
+  /// Flips a bit of a record of a journal that is followed by another one. The last one of a file could not be told from a torn
+  /// write, if its file was the last one.
+  func flipJournal() -> Bool {
+    let paths = names.keys.filter { $0.hasSuffix(".journal") && names[$0]?.isDirty == false }.sorted()
+    guard !paths.isEmpty, let node = names[chance.pick(paths)] else { return false }
+    let records = node.bytes.withUnsafeBytes { bytes -> [Range<Int>] in
+      guard let header = JournalFormat.parseHeader(bytes) else { return [] }
+      var records: [Range<Int>] = []
+      var scan = JournalScan(logID: header.logID, expected: nil)
+      while case .record(let payload, _) = scan.next(bytes) {
+        records.append(payload.lowerBound - JournalFormat.recordHeaderSize..<payload.upperBound)
+      }
+      return records
+    }
+    guard records.count > 1 else { return false }
+    let record = chance.pick(records.dropLast())
+    node.flip(at: chance.number(record.lowerBound...record.upperBound - 1), bit: chance.number(0...7))
+    tally.note("flipped bits in journals")
+    return true
+  }
+
+  /// Nothing is left.
+  func wipe() {
+    names = [:]
+    durableNames = [:]
+    directories = []
+    index.wipe()
   }
 
   var totalBytes: Int { names.values.reduce(0) { $0 + $1.bytes.count } }
@@ -137,6 +183,19 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
   func openIndex(_ path: String) throws(BookieError) -> any KeyValueStore {
     SimulatedStore(disk: self)
   }
+
+  fileprivate func noteRead(_ path: String) {
+    if path.hasSuffix(".log") { lastLogRead = path }
+  }
+
+  /// The mistake of `compactionSource`.
+  fileprivate func loseSource(for path: String) {
+    guard lies.contains(.compactionSource), path.hasSuffix(".log"), let source = lastLogRead, source != path,
+      isCompacting()
+    else { return }
+    names[source] = nil
+    durableNames[source] = nil
+  }
 }
 
 /// An open file of a ``SimulatedDisk``.
@@ -158,6 +217,7 @@ private final class SimulatedFile: StorageFile, @unchecked Sendable {
       disk.tally.note("failed reads")
       throw .io(action: "Reading", path: path, errno: EIO)
     }
+    disk.noteRead(path)
     return node.read(into: buffer, at: offset)
   }
 
@@ -196,6 +256,7 @@ private final class SimulatedFile: StorageFile, @unchecked Sendable {
     try disk.change("Syncing", path)
     if disk.lies.contains(.journalSync), path.hasPrefix("/j") { return }
     if disk.lies.contains(.entryLogSync), path.hasSuffix(".log") { return }
+    disk.loseSource(for: path)
     node.sync()
   }
 
@@ -226,7 +287,17 @@ private final class SimulatedStore: KeyValueStore, @unchecked Sendable {
     } catch {
       throw .index("\(error)")
     }
-    disk.index.apply(changes, isSynced: !disk.lies.contains(.indexSync))
+    var kept = changes.list
+    if disk.lies.contains(.ledgersAlone), !kept.contains(where: { Self.kind($0) == UInt8(ascii: "e") }) {
+      kept.removeAll { Self.kind($0) == UInt8(ascii: "l") }
+    }
+    disk.index.apply(kept, isSynced: !disk.lies.contains(.indexSync))
+  }
+
+  private static func kind(_ change: KeyValueChanges.Change) -> UInt8? {
+    switch change {
+    case .put(let key, _), .delete(let key), .deleteRange(let key, _): key.first
+    }
   }
 
   func close() {}

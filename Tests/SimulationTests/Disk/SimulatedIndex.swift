@@ -56,9 +56,14 @@ final class SimulatedIndex {
     }
   }
 
-  func apply(_ changes: KeyValueChanges, isSynced: Bool) {
+  func wipe() {
+    items = []
+    durable = nil
+  }
+
+  func apply(_ changes: [KeyValueChanges.Change], isSynced: Bool) {
     if !isSynced, durable == nil { durable = items }
-    for change in changes.list {
+    for change in changes {
       switch change {
       case .put(let key, let value):
         let place = place(key)

@@ -1,42 +1,35 @@
 import BookieWire
 import NIOCore
 
+@testable import Bookie
 @testable import Ledgers
 
-/// A whole region in one thread from one seed: brokers that race for a topic, a metadata store, readers, and bookies with their
-/// real storage on simulated disks. First faults of every kind, then none, and everything must come to its end.
+/// A whole region in one thread from one seed: brokers that race for a topic, a metadata store, readers, auto-recovery, and
+/// bookies with their real storage on simulated disks. First faults of every kind, then none, and everything must come to its
+/// end.
 final class RegionSimulation {
-  /// Deliberate mistakes, to prove that the checks find them.
-  enum Mutation: String, CaseIterable, Sendable {
-    case fenceNotDurable, silenceIsNegative, generationsIgnored, segmentStartsLate
-    case confirmedMovesWhileSegmentStarts, noCompareAndSet
-  }
-
   let chance: Chance
-  let tally = Tally()
+  let tally: Tally
   let network: SimulatedNetwork
   let metadata: SimulatedMetadata
   let rules = RegionRules()
-  let options: LedgerOptions
+  let shape: RegionShape
   let mutation: Mutation?
+  private(set) var isCalm = false
   private var brokers: [SimulatedBroker] = []
-  private var isCalm = false
-  private let end: UInt64
+  private var watches: [String: SimulatedWatch] = [:]
+  private var collectors: [SimulatedCollector] = []
+  private var auditor: SimulatedAuditor?
 
-  init(seed: UInt64, mutation: Mutation? = nil) throws {
+  init(seed: UInt64, tally: Tally = Tally(), mutation: Mutation? = nil) throws {
     chance = Chance(seed)
+    self.tally = tally
     self.mutation = mutation
+    shape = RegionShape(chance)
     network = SimulatedNetwork(chance: chance, tally: tally)
+    network.hasStreams = shape.hasStreams
     metadata = SimulatedMetadata(network)
-    let shapes = [
-      (3, 2, 2), (3, 3, 2), (3, 3, 3), (5, 3, 2), (4, 2, 1), (1, 1, 1), (5, 3, 3), (2, 2, 2),
-      (4, 3, 2),
-    ]
-    let (size, writeQuorum, ackQuorum) = chance.pick(shapes)
-    options = LedgerOptions(
-      ensembleSize: size, writeQuorumSize: writeQuorum, ackQuorumSize: ackQuorum)
-    end = network.nanoseconds + UInt64(chance.number(400...1200)) * SimulatedNetwork.millisecond
-    for index in 0..<size + chance.number(1...2) { try addBookie("b\(index)") }
+    for index in 0..<shape.options.ensembleSize + shape.spares { try addBookie("b\(index)") }
     metadata.comparesVersions = mutation != .noCompareAndSet
     metadata.onChange = { [rules] in rules.changed($0, $1) }
   }
@@ -44,12 +37,24 @@ final class RegionSimulation {
   private func addBookie(_ id: String) throws {
     let server = try SimulatedServer(id, network: network)
     network.servers[id] = server
+    let watch = SimulatedWatch(self, server)
+    watches[id] = watch
     server.observe = { [rules] request, response in rules.answered(id, request, response) }
-    server.onRestart = { [rules, unowned server] in rules.restarted(id, server.bookie) }
-    server.onRefusal = { [rules] error in
-      if !rules.damaged.contains(id) { rules.fail("\(id) does not start: \(error)") }
+    server.onStart = { [rules, unowned server] in
+      watch.started()
+      let failing = server.bookie.disk.failingReads
+      server.bookie.disk.failingReads = 0
+      rules.started(id, server.bookie)
+      server.bookie.disk.failingReads = failing
     }
-    server.bookie.answersBeforeFence = mutation == .fenceNotDurable
+    server.onLook = { watch.look() }
+    server.onRefusal = { [rules] error in
+      rules.check(.acknowledgedIsKept, rules.damaged.contains(id), "\(id) does not start: \(error)")
+    }
+    let collector = SimulatedCollector(self, server)
+    collectors.append(collector)
+    collector.start()
+    if let mutation { make(mutation, in: server) }
   }
 
   // MARK: What the actors tell
@@ -62,33 +67,71 @@ final class RegionSimulation {
     rules.appended(id, payload)
     return SimulatedBookie.codec.encode(
       LedgerEntryHeader(
-        ledgerID: id, entryID: entry, lastAddConfirmed: lastConfirmed,
-        length: RegionRules.length(through: entry)),
+        ledgerID: id, entryID: entry, lastAddConfirmed: lastConfirmed, length: RegionRules.length(through: entry)),
       payload)
   }
 
-  func confirmed(_ id: LedgerID, _ entries: ClosedRange<EntryID>, ensemble: [String]) {
+  func confirmed(_ id: LedgerID, _ entries: ClosedRange<EntryID>) {
     tally.note("entries confirmed", entries.count)
     rules.confirmed(id, entries)
   }
 
   func passedFence(_ id: LedgerID) { rules.passedFence(id) }
 
+  /// Somebody knows of copies that may be missing, and tells auto-recovery as long as it lives.
+  func report(_ id: LedgerID, _ copies: SuspectCopies, _ isAlive: @escaping () -> Bool) {
+    guard mutation != .missingCopiesAreNotReported else { return }
+    tally.note("reports of missing copies")
+    rules.reported(id, copies)
+    mark(id, copies, isAlive)
+  }
+
+  private func mark(_ id: LedgerID, _ copies: SuspectCopies, _ isAlive: @escaping () -> Bool) {
+    metadata.mark(id, { $0.add(suspects: [copies]) }) { [self] isDone in
+      if !isDone, isAlive() { mark(id, copies, isAlive) }
+    }
+  }
+
+  /// A client that is no broker closes a ledger, or gives up after a while.
+  func recover(_ id: LedgerID, _ client: String, _ then: @escaping () -> Void) {
+    var hasEnded = false
+    let recovery = SimulatedRecovery(self, client: client, ledgerID: id) {
+      if !hasEnded { then() }
+      hasEnded = true
+    }
+    recovery.start()
+    network.after(ms: 400...500) {
+      recovery.isAlive = false
+      if !hasEnded { then() }
+      hasEnded = true
+    }
+  }
+
   // MARK: Running
 
   func run() throws {
     defer { network.dispose() }
+    let isWild = chance.percent(20)
     network.faults = .init(
-      lossPercent: chance.number(0...10), duplicatePercent: chance.number(0...8),
-      slowPercent: chance.number(0...15))
+      lossPercent: chance.number(0...(isWild ? 25 : 10)), duplicatePercent: chance.number(0...8),
+      slowPercent: chance.number(0...(isWild ? 50 : 15)))
     metadata.lossPercent = chance.number(0...3)
+    for server in network.servers.values { server.restartsAfterFence = 20 }
     for index in 0..<chance.number(1...3) { addBroker(index) }
-    for _ in 0..<chance.number(1...8) { network.after(ms: 0...600) { self.fault() } }
+    for _ in 0..<chance.number(1...10) { network.after(ms: 0...(shape.ms - 100)) { self.fault() } }
+    for index in 0..<chance.number(0...3) { meddle(index) }
+    if shape.hasRepairs {
+      let auditor = SimulatedAuditor(self)
+      auditor.start()
+      self.auditor = auditor
+    }
     readNow()
-    try advance(until: end) { false }
+    try advance(ms: shape.ms) { false }
     try becomeCalm()
     try closeAll()
+    try compareAll()
     try readAll()
+    for (rule, count) in rules.checks { tally.note("checks of '\(rule.rawValue)'", count) }
   }
 
   private func addBroker(_ index: Int) {
@@ -98,47 +141,22 @@ final class RegionSimulation {
     if chance.percent(35) { network.after(ms: 1...600) { broker.crash() } }
   }
 
-  private func advance(until time: UInt64, _ isDone: () -> Bool) throws {
-    while network.nanoseconds < time, !isDone(), network.step() {
+  /// Somebody who takes the writer for dead closes its ledger.
+  private func meddle(_ index: Int) {
+    network.after(ms: 10...shape.ms) { [self] in
+      guard !isCalm, let id = metadata.chain.last else { return }
+      tally.note("ledgers recovered while they were written")
+      recover(id, "meddler-\(index)") {}
+    }
+  }
+
+  /// Goes on for so long, or until it is done.
+  func advance(ms: Int, _ isDone: () -> Bool) throws {
+    let end = network.nanoseconds + UInt64(ms) * SimulatedNetwork.millisecond
+    while network.nanoseconds < end, !isDone(), network.step() {
       if let violation = rules.violation { throw violation }
     }
     if let violation = rules.violation { throw violation }
-  }
-
-  // MARK: Faults
-
-  private func fault() {
-    guard !isCalm else { return }
-    let id = chance.pick(network.bookieIDs)
-    guard let server = network.servers[id] else { return }
-    let disk = server.bookie.disk
-    switch chance.number(0...9) {
-    case 0...1: server.crash()
-    case 2: disk.diesAt = disk.changes + chance.number(1...40)
-    case 3: server.stall(ms: chance.number(10...400))
-    case 4:
-      disk.capacity = disk.totalBytes + chance.number(0...10_000)
-      network.after(ms: 20...300) { disk.capacity = .max }
-    case 5: server.jump()
-    case 6: damage(id, server)
-    case 7...8:
-      let client = "broker-\(chance.number(0...2))"
-      if chance.percent(70) { network.cut(client, id, ms: 20...400) }
-      if chance.percent(70) { network.cut(id, client, ms: 20...400) }
-    default:
-      // Several at once.
-      for id in network.bookieIDs where chance.percent(50) { network.servers[id]?.crash() }
-    }
-  }
-
-  /// Never more bookies than that of each entry one copy stays whole.
-  private func damage(_ id: String, _ server: SimulatedServer) {
-    guard rules.damaged.contains(id) || rules.damaged.count < options.ackQuorumSize - 1,
-      server.isRunning
-    else { return }
-    if server.bookie.disk.flip({ $0.hasSuffix(".log") }, in: { 0..<$0.bytes.count }) {
-      rules.damaged.insert(id)
-    }
   }
 
   // MARK: Readers
@@ -148,12 +166,11 @@ final class RegionSimulation {
     network.after(ms: 10...120) { [self] in
       guard !isCalm else { return }
       readNow()
-      guard let id = rules.ledgers.keys.max(), let state = rules.ledgers[id] else { return }
+      guard let id = rules.ledgers.keys.max(), let state = rules.ledgers[id], !state.isDeleted else { return }
       let known = state.metadata
       guard known.state != .closed else { return readSome(id, known, through: known.lastEntry) }
       let request = ReadRequest(requestID: 1, ledgerID: id, entryID: ReadRequest.lastEntry)
-      network.call("reader", chance.pick(known.lastSegment.ensemble), .read(request)) {
-        [self] response in
+      network.call("reader", chance.pick(known.lastSegment.ensemble), .read(request)) { [self] response in
         guard case .read(let read)? = response, read.code == .ok, let bytes = read.entry,
           let (header, _) = try? SimulatedBookie.codec.decode(bytes, ledgerID: id, entryID: nil)
         else { return }
@@ -167,9 +184,9 @@ final class RegionSimulation {
     guard last >= 0 else { return }
     let from = EntryID(chance.number(0...Int(last)))
     SimulatedReader(
-      network, client: "reader", ledgerID: id, metadata: metadata, from: from, through: last
-    ) {
-      [self] result in
+      network, client: "reader", ledgerID: id, metadata: metadata, from: from, through: last,
+      onSuspect: { [self] in report(id, $0) { true } }
+    ) { [self] result in
       guard case .success(let entries) = result else { return }
       tally.note("entries read by followers", entries.count)
       for entry in entries { rules.read(id, entry) }
@@ -183,52 +200,97 @@ final class RegionSimulation {
     network.heal()
     metadata.lossPercent = 0
     for broker in brokers { broker.stop() }
-    for server in network.servers.sorted(by: { $0.key < $1.key }).map(\.value) {
+    for id in network.bookieIDs {
+      guard let server = network.servers[id] else { continue }
       server.bookie.disk.capacity = .max
       server.bookie.disk.diesAt = nil
+      server.bookie.disk.failingReads = 0
+      server.restartsAfterFence = 0
       server.restart()
     }
-    try advance(until: network.nanoseconds + 600 * SimulatedNetwork.millisecond) { false }
+    try advance(ms: 500) { false }
     // One more crash of each: what is in memory alone is gone.
     for id in network.bookieIDs { network.servers[id]?.crash(comesBackAfter: 1...5) }
-    try advance(until: network.nanoseconds + 20 * SimulatedNetwork.millisecond) { false }
+    try advance(ms: 20) { false }
   }
 
   private func closeAll() throws {
-    let open = metadata.chain.filter { metadata.ledgers[$0]?.metadata.state != .closed }
+    let open = metadata.chain.filter { metadata.ledgers[$0].map { $0.metadata.state != .closed } == true }
     let recoveries = open.map { SimulatedRecovery(self, client: "last", ledgerID: $0) {} }
     for recovery in recoveries { recovery.start() }
-    func isClosed() -> Bool { open.allSatisfy { metadata.ledgers[$0]?.metadata.state == .closed } }
-    try advance(until: network.nanoseconds + 20_000 * SimulatedNetwork.millisecond, isClosed)
-    guard isClosed() else {
-      throw Violation(
-        "never closed: \(open.compactMap { metadata.ledgers[$0]?.metadata }) damaged: \(rules.damaged)"
-      )
+    func isClosed(_ id: LedgerID) -> Bool { metadata.ledgers[id].map { $0.metadata.state == .closed } ?? true }
+    try advance(ms: 20_000) { open.allSatisfy(isClosed) }
+    for id in metadata.chain {
+      rules.check(
+        .everythingCloses, isClosed(id),
+        "Ledger \(id) is never closed: \(String(describing: metadata.ledgers[id])), damaged: \(rules.damaged.sorted())")
     }
     // Whatever is still under way must change nothing.
-    try advance(until: network.nanoseconds + 300 * SimulatedNetwork.millisecond) { false }
+    try advance(ms: 250) { false }
+    if shape.hasStreams { rules.checkMissingIsKnown() }
+  }
+
+  /// Compares all copies; with auto-recovery those that are missing are made again, and then none is missing.
+  private func compareAll() throws {
+    let missing = compare()
+    if let violation = rules.violation { throw violation }
+    guard shape.hasRepairs, network.writable.count >= shape.options.ensembleSize else { return }
+    for (id, copies) in missing.sorted(by: { $0.key < $1.key }) { metadata.mark(id, { $0.add(suspects: copies) }) }
+    try advance(ms: 150) { false }
+    try advance(ms: 30_000) { [self] in
+      guard metadata.marks.isEmpty, metadata.limbo.isEmpty else { return false }
+      let registered = Set(network.registered)
+      return metadata.chain.allSatisfy { id in
+        metadata.ledgers[id]?.metadata.bookiesInUse.isSubset(of: registered) ?? true
+      }
+    }
+    let still = missing.isEmpty && rules.damaged.isEmpty ? [:] : compare()
+    rules.check(
+      .everythingIsRepaired, metadata.marks.isEmpty && still.isEmpty,
+      "Not repaired: \(still), marks: \(metadata.marks), limbo: \(metadata.limbo)")
+    if let violation = rules.violation { throw violation }
+  }
+
+  /// Reads each copy of each entry of the topic from its bookie. Returns those that are not there.
+  private func compare() -> [LedgerID: [SuspectCopies]] {
+    var missing: [LedgerID: [SuspectCopies]] = [:]
+    for id in metadata.chain {
+      guard let ledger = metadata.ledgers[id]?.metadata else { continue }
+      for entry in stride(from: EntryID(0), through: ledger.lastEntry, by: 1) {
+        var first: ByteBuffer?
+        for bookie in ledger.holders(of: entry) {
+          guard let server = network.servers[bookie], server.isRunning else { continue }
+          guard let read = server.bookie.read(id, entry), read.code == .ok, let bytes = read.entry else {
+            missing[id, default: []].append(SuspectCopies(bookie: bookie, first: entry, last: entry))
+            continue
+          }
+          rules.check(.copiesAgree, first == nil || first == bytes, "Ledger \(id): copies of entry \(entry) differ")
+          first = bytes
+        }
+      }
+    }
+    return missing
   }
 
   private func readAll() throws {
     for id in metadata.chain {
       guard let ledger = metadata.ledgers[id]?.metadata else { continue }
-      if let confirmed = rules.ledgers[id]?.confirmed, confirmed > ledger.lastEntry {
-        throw Violation("ledger \(id) ends at \(ledger.lastEntry), and \(confirmed) was confirmed")
+      if let confirmed = rules.ledgers[id]?.confirmed {
+        rules.check(
+          .acknowledgedIsKept, confirmed <= ledger.lastEntry,
+          "Ledger \(id) ends at \(ledger.lastEntry), and \(confirmed) was confirmed")
       }
       var next: EntryID = 0
       while next <= ledger.lastEntry {
         var answer: Result<[LedgerEntry], LedgerError>?
-        let reader = SimulatedReader(
-          network, client: "last", ledgerID: id, metadata: ledger, from: next,
-          through: ledger.lastEntry
-        ) { answer = $0 }
-        reader.start()
-        try advance(until: network.nanoseconds + 5_000 * SimulatedNetwork.millisecond) {
-          answer != nil
-        }
+        SimulatedReader(
+          network, client: "last", ledgerID: id, metadata: ledger, from: next, through: ledger.lastEntry,
+          onSuspect: { _ in }
+        ) { answer = $0 }.start()
+        try advance(ms: 5_000) { answer != nil }
         guard case .success(let entries)? = answer, !entries.isEmpty else {
           throw Violation(
-            "entry \(id):\(next) cannot be read: \(String(describing: answer)) \(rules.damaged)")
+            "Entry \(id):\(next) cannot be read: \(String(describing: answer)), damaged: \(rules.damaged.sorted())")
         }
         for entry in entries { rules.read(id, entry) }
         tally.note("entries verified", entries.count)

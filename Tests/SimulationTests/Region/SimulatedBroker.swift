@@ -55,13 +55,10 @@ final class SimulatedBroker {
   }
 
   private func append(to chain: [LedgerID], over version: Int64) {
-    var candidates = network.bookieIDs
-    var ensemble: [String] = []
-    for _ in 0..<region.options.ensembleSize where !candidates.isEmpty {
-      ensemble.append(candidates.remove(at: network.chance.number(0...candidates.count - 1)))
-    }
-    let metadata = LedgerMetadata(
-      options: region.options, ensemble: ensemble, createdMs: 0, creatorToken: 0)
+    let options = region.shape.options
+    let ensemble = network.chance.pick(options.ensembleSize, of: network.writable)
+    guard ensemble.count == options.ensembleSize else { return again() }
+    let metadata = LedgerMetadata(options: options, ensemble: ensemble, createdMs: 0, creatorToken: 0)
     region.metadata.create(metadata) { [self] id in
       guard isAlive else { return }
       guard let id else { return again() }
@@ -69,17 +66,32 @@ final class SimulatedBroker {
         guard isAlive else { return }
         guard case .version = written else {
           region.tally.note("takeovers that lost a race")
+          if case .conflict = written { region.metadata.delete(id) }
           return again()
         }
         region.tally.note("takeovers")
         let writer = SimulatedWriter(
           region, client: name, ledgerID: id, metadata: metadata,
-          entries: network.chance.number(0...40)
+          entries: network.chance.number(region.shape.entries / 4...region.shape.entries)
         ) { [self] in
           if network.chance.percent(60) { again() }
         }
         self.writer = writer
         writer.start()
+        if region.shape.trims, case .version(let version) = written { trim(chain + [id], over: version) }
+      }
+    }
+  }
+
+  /// The oldest ledger is no longer needed: first the topic forgets it, then it is deleted.
+  private func trim(_ chain: [LedgerID], over version: Int64) {
+    guard chain.count > 1, let oldest = chain.first else { return }
+    network.after(ms: 0...200) { [self] in
+      guard isAlive else { return }
+      region.metadata.writeChain(Array(chain.dropFirst()), over: version) { [self] written in
+        guard isAlive, case .version = written else { return }
+        region.tally.note("deleted ledgers")
+        region.metadata.delete(oldest)
       }
     }
   }

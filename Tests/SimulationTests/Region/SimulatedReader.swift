@@ -9,19 +9,21 @@ final class SimulatedReader {
   private let client: String
   private let ledgerID: LedgerID
   private let onEnd: (Result<[LedgerEntry], LedgerError>) -> Void
+  private let onSuspect: (SuspectCopies) -> Void
   private var reader: LedgerReader
   private var actions: [LedgerReader.Action] = []
   private var isPerforming = false
 
   init(
     _ network: SimulatedNetwork, client: String, ledgerID: LedgerID, metadata: LedgerMetadata,
-    from: EntryID,
-    through: EntryID, _ onEnd: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
+    from: EntryID, through: EntryID, onSuspect: @escaping (SuspectCopies) -> Void,
+    _ onEnd: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
   ) {
     self.network = network
     self.client = client
     self.ledgerID = ledgerID
     self.onEnd = onEnd
+    self.onSuspect = onSuspect
     var parameters = LedgerReader.Parameters()
     parameters.speculativeDelay = .milliseconds(30)
     parameters.maximumInFlight = network.chance.number(1...8)
@@ -53,7 +55,9 @@ final class SimulatedReader {
     while !actions.isEmpty {
       switch actions.removeFirst() {
       case .read(let from, let count, let maxBytes, let bookie): ask(from, count, maxBytes, bookie)
-      case .repair: network.tally.note("copies found wanting by readers")
+      case .repair(let entry, let bookie):
+        network.tally.note("copies found wanting by readers")
+        onSuspect(SuspectCopies(bookie: bookie, first: entry, last: entry))
       case .finish(let result): onEnd(result)
       }
     }

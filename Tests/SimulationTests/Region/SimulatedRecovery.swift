@@ -33,20 +33,38 @@ final class SimulatedRecovery {
     guard isAlive else { return }
     run += 1
     let current = run
-    region.metadata.read(ledgerID) { [self] ledger in
+    region.metadata.read(ledgerID) { [self] answer in
       guard isAlive, current == run else { return }
-      guard let ledger else { return again() }
+      let ledger: SimulatedMetadata.Ledger
+      switch answer {
+      case .unknown: return again()
+      case .gone:
+        run += 1
+        return onClosed()
+      case .ledger(let found): ledger = found
+      }
       version = ledger.version
       found = [:]
       actions = []
       hasCoverage = false
       recovery = LedgerRecovery(
-        ledgerID: ledgerID, metadata: ledger.metadata, batchSize: network.chance.number(1...8),
+        ledgerID: ledgerID, metadata: mistaken(ledger.metadata), batchSize: network.chance.number(1...8),
         addTimeout: .milliseconds(120))
       recovery?.start(now: network.now, &actions)
       perform()
       tick(current)
     }
+  }
+
+  /// The mistake: as if the last segment began earlier.
+  private func mistaken(_ metadata: LedgerMetadata) -> LedgerMetadata {
+    guard region.mutation == .recoveryStartsBelowSegment, metadata.segments.count > 1, metadata.state != .closed else {
+      return metadata
+    }
+    var changed = metadata
+    let before = metadata.segments[metadata.segments.count - 2].firstEntry
+    changed.segments[changed.segments.count - 1].firstEntry = max(before + 1, metadata.lastSegment.firstEntry - 2)
+    return changed
   }
 
   private func tick(_ current: Int) {
@@ -80,8 +98,11 @@ final class SimulatedRecovery {
       case .write(let entry, let slot, let generation): write(entry, slot, generation)
       case .release(let through): found = found.filter { $0.key > through }
       case .changeEnsemble(let change): changeEnsemble(change)
-      case .incomplete: region.tally.note("reports of missing copies")
-      case .finished:
+      case .incomplete(let copies): region.report(ledgerID, copies) { [self] in isAlive }
+      case .finished(let metadata):
+        if metadata == region.metadata.ledgers[ledgerID]?.metadata {
+          region.rules.closedBy(ledgerID) { [self] in isAlive }
+        }
         region.tally.note("recoveries")
         run += 1
         onClosed()
@@ -115,14 +136,16 @@ final class SimulatedRecovery {
     _ answer: @escaping (BookieReturnCode?, ByteBuffer?) -> Void
   ) {
     let current = run
+    let fencing = fencing && !(region.mutation == .recoveryReadsDoNotFence && entry != ReadRequest.lastEntry)
     let request = ReadRequest(
-      requestID: 1, flags: fencing ? [.fencing, .highPriority] : [], ledgerID: ledgerID,
-      entryID: entry,
+      requestID: 1, flags: fencing ? [.fencing, .highPriority] : [], ledgerID: ledgerID, entryID: entry,
       masterKey: fencing ? SimulatedBookie.key : nil)
     network.call(client, bookie, .read(request)) { [self] response in
       guard isAlive, current == run else { return }
       if case .read(let read)? = response {
-        answer(read.code, read.entry)
+        if read.code.isNegative { region.rules.deniedToRecovery(bookie, ledgerID) }
+        let isMistaken = region.mutation == .doubtIsNegative && read.code != .ok
+        answer(isMistaken ? .noEntry : read.code, read.entry)
       } else {
         answer(region.mutation == .silenceIsNegative ? .noEntry : nil, nil)
       }
@@ -187,7 +210,7 @@ final class SimulatedRecovery {
       var ensemble = change.ensemble
       var replaced: [Int] = []
       for slot in change.slots {
-        let free = network.bookieIDs.filter { !ensemble.contains($0) }
+        let free = network.writable.filter { !ensemble.contains($0) }
         guard !free.isEmpty else { continue }
         ensemble[slot] = network.chance.pick(free)
         replaced.append(slot)

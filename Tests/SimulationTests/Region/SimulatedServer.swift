@@ -1,7 +1,10 @@
 import BookieWire
 import NIOCore
 
-/// A bookie in a simulated region: gets turns when time has come, stalls, crashes and starts again.
+@testable import Bookie
+
+/// A bookie in a simulated region: gets turns when time has come, stalls, crashes and starts again, looks at its disks, and is in
+/// the list of bookies as long as its lease lasts.
 final class SimulatedServer {
   let bookie: SimulatedBookie
   private let network: SimulatedNetwork
@@ -10,12 +13,25 @@ final class SimulatedServer {
   private var offset: UInt64
   private var wakeAt = UInt64.max
   private var stalledUntil: UInt64 = 0
-  /// Told what it answers, and when it has started again.
+  private var slowUntil: UInt64 = 0
+  private var leaseEnds: UInt64 = 0
+  private var isDisposed = false
+  /// Its lease ends though it runs.
+  var leaseIsLostUntil: UInt64 = 0
+  /// It is not started again before this is false.
+  var isHeld = false
+  /// How often it restarts right after it has promised a fence, of a thousand times: the worst moment.
+  var restartsAfterFence = 0
+  /// Told what it answers, when it has started again, and that it refuses to.
   var observe: ((BookieRequest, BookieResponse) -> Void)?
-  var onRestart: (() -> Void)?
+  var onStart: (() -> Void)?
   var onRefusal: ((any Error) -> Void)?
-  /// It does not start any more, for its disk is damaged.
+  /// Looks after the disks and tells the cluster.
+  var onLook: (() -> Void)?
+  /// It does not start any more: its disk is damaged, or was wiped.
   private(set) var isLost = false
+  /// The process that runs.
+  var life: Int { bookie.life }
 
   init(_ id: String, network: SimulatedNetwork) throws {
     self.network = network
@@ -23,9 +39,19 @@ final class SimulatedServer {
     offset = UInt64(network.chance.number(0...3_600_000)) * SimulatedNetwork.millisecond
     clock.nanoseconds = network.nanoseconds + offset
     bookie = try SimulatedBookie(id: id, chance: network.chance, tally: network.tally, clock: clock)
+    renew()
+    look(bookie.life)
   }
 
   var isRunning: Bool { bookie.isRunning }
+
+  var isRegistered: Bool {
+    network.nanoseconds < leaseEnds && network.nanoseconds >= leaseIsLostUntil
+  }
+
+  var isWritable: Bool { bookie.storage?.isWritable == true }
+
+  private func renew() { leaseEnds = network.nanoseconds + 250 * SimulatedNetwork.millisecond }
 
   private func setClock() {
     clock.nanoseconds = max(clock.nanoseconds, network.nanoseconds + offset)
@@ -36,14 +62,22 @@ final class SimulatedServer {
     bookie.submit(request) { [self] response in
       observe?(request, response)
       reply(response)
+      if case .read(let read) = request, read.flags.contains(.fencing), network.chance.permille(restartsAfterFence) {
+        network.tally.note("restarts right after a fence")
+        network.after(ms: 0...2) { [self] in crash(comesBackAfter: 1...5) }
+      }
     }
-    wake(at: network.nanoseconds + UInt64(network.chance.number(50...3000)) * 1000)
+    let isSlow = network.nanoseconds < slowUntil
+    wake(at: network.nanoseconds + UInt64(network.chance.number(50...3000)) * (isSlow ? 30_000 : 1000))
   }
+
+  /// It gets a turn soon.
+  func wake() { wake(at: network.nanoseconds + 10_000) }
 
   private func wake(at time: UInt64) {
     guard time < wakeAt else { return }
     wakeAt = time
-    network.after(time - min(time, network.nanoseconds)) { [self] in
+    network.at(time) { [self] in
       guard wakeAt == time else { return }
       wakeAt = .max
       turn()
@@ -61,9 +95,30 @@ final class SimulatedServer {
     wake(at: max(network.nanoseconds + 10_000, time > offset ? time - offset : 0))
   }
 
+  /// Looks around from time to time, as long as this process lives.
+  private func look(_ current: Int) {
+    network.after(ms: 30...90) { [self] in
+      guard !isDisposed, bookie.isRunning, bookie.life == current else { return }
+      if network.nanoseconds >= stalledUntil {
+        renew()
+        setClock()
+        bookie.storage?.checkDisks()
+        onLook?()
+      }
+      look(current)
+    }
+  }
+
+  // MARK: Faults
+
   func stall(ms: Int) {
     network.tally.note("stalled bookies")
     stalledUntil = network.nanoseconds + UInt64(ms) * SimulatedNetwork.millisecond
+  }
+
+  func slowDown(ms: Int) {
+    network.tally.note("slow bookies")
+    slowUntil = network.nanoseconds + UInt64(ms) * SimulatedNetwork.millisecond
   }
 
   func jump() {
@@ -76,11 +131,19 @@ final class SimulatedServer {
     guard bookie.isRunning else { return }
     network.tally.note("crashed bookies")
     bookie.crash()
+    network.disconnect(bookie.id)
     network.after(ms: ms) { [self] in restart() }
   }
 
+  /// The process ends, and nothing of its disk is left.
+  func wipe() {
+    network.tally.note("wiped bookies")
+    crash(comesBackAfter: 5...100)
+    bookie.disk.wipe()
+  }
+
   func restart() {
-    guard !bookie.isRunning, !isLost else { return }
+    guard !bookie.isRunning, !isLost, !isHeld, !isDisposed else { return }
     setClock()
     let isHealthy = bookie.disk.capacity == .max
     do { try bookie.start() } catch {
@@ -96,16 +159,56 @@ final class SimulatedServer {
       }
       return
     }
-    onRestart?()
+    renew()
+    onStart?()
     offset = max(offset, clock.nanoseconds - min(clock.nanoseconds, network.nanoseconds))
+    look(bookie.life)
     wake(at: network.nanoseconds + 1000)
+  }
+
+  /// Another bookie's disk is in its place for a while: it must not start on that.
+  func startWithDisk(of other: SimulatedServer) {
+    network.tally.note("disks that were mixed up")
+    for server in [self, other] {
+      server.isHeld = true
+      server.crash()
+    }
+    bookie.swapDisks(with: other.bookie)
+    var accepted: [SimulatedServer] = []
+    for server in [self, other] {
+      server.setClock()
+      do {
+        try server.bookie.start()
+        accepted.append(server)
+      } catch {
+        server.bookie.crash()
+      }
+    }
+    guard accepted.isEmpty else {
+      for server in accepted {
+        server.renew()
+        server.onStart?()
+        server.look(server.bookie.life)
+        server.wake()
+      }
+      return
+    }
+    bookie.swapDisks(with: other.bookie)
+    for server in [self, other] {
+      network.after(ms: 10...200) {
+        server.isHeld = false
+        server.restart()
+      }
+    }
   }
 
   /// The region is no longer needed.
   func dispose() {
+    isDisposed = true
     observe = nil
-    onRestart = nil
+    onStart = nil
     onRefusal = nil
+    onLook = nil
     bookie.crash()
   }
 }

@@ -35,9 +35,15 @@ final class SimulatedWriter {
     self.onEnd = onEnd
     left = entries
     writer = LedgerWriter(
-      ledgerID: ledgerID, striping: LedgerStriping(metadata),
-      ensemble: metadata.lastSegment.ensemble,
+      ledgerID: ledgerID, striping: Self.striping(metadata, region.mutation), ensemble: metadata.lastSegment.ensemble,
       addTimeout: .milliseconds(120), retryDelay: .milliseconds(50))
+  }
+
+  private static func striping(_ metadata: LedgerMetadata, _ mutation: RegionSimulation.Mutation?) -> LedgerStriping {
+    guard mutation == .acknowledgedBelowAckQuorum else { return metadata.striping }
+    return LedgerStriping(
+      ensembleSize: metadata.ensembleSize, writeQuorum: metadata.writeQuorumSize,
+      ackQuorum: max(1, metadata.ackQuorumSize - 1))
   }
 
   func start() {
@@ -81,10 +87,10 @@ final class SimulatedWriter {
       switch actions.removeFirst() {
       case .send(let entry, let slot, let generation): send(entry, slot, generation)
       case .confirm(let entry):
-        region.confirmed(ledgerID, confirmed + 1...entry, ensemble: writer.ensemble)
+        region.confirmed(ledgerID, confirmed + 1...entry)
         confirmed = entry
       case .changeEnsemble(let change): changeEnsemble(change)
-      case .incomplete: region.tally.note("reports of missing copies")
+      case .incomplete(let copies): region.report(ledgerID, copies) { [self] in isAlive }
       case .fail: end()
       }
     }
@@ -119,7 +125,7 @@ final class SimulatedWriter {
       var ensemble = change.ensemble
       var replaced: [Int] = []
       for slot in change.slots {
-        let free = network.bookieIDs.filter {
+        let free = network.writable.filter {
           !ensemble.contains($0) || (change.vacant.contains(slot) && $0 == ensemble[slot])
         }
         guard !network.chance.percent(10), !free.isEmpty else { continue }
@@ -160,9 +166,9 @@ final class SimulatedWriter {
         writer.ensembleChangeFailed(.metadata("no answer"), &actions)
         perform()
       case .conflict:
-        region.metadata.read(ledgerID) { [self] current in
+        region.metadata.read(ledgerID) { [self] found in
           guard isAlive else { return }
-          guard let current else {
+          guard case .ledger(let current) = found else {
             writer.ensembleChangeFailed(.metadata("no answer"), &actions)
             return perform()
           }
@@ -183,14 +189,14 @@ final class SimulatedWriter {
     new.state = .closed
     new.lastEntry = writer.lastAddConfirmed
     new.length = writer.confirmedLength
-    region.metadata.write(ledgerID, new, over: version) { [self] _ in end() }
-  }
-}
-
-extension LedgerStriping {
-  init(_ metadata: LedgerMetadata) {
-    self.init(
-      ensembleSize: metadata.ensembleSize, writeQuorum: metadata.writeQuorumSize,
-      ackQuorum: metadata.ackQuorumSize)
+    region.metadata.write(ledgerID, new, over: version) { [self] written in
+      guard isAlive else { return }
+      if case .version = written {
+        region.rules.closedBy(ledgerID) { [self] in isAlive }
+        writer.finish(&actions)
+        perform()
+      }
+      end()
+    }
   }
 }

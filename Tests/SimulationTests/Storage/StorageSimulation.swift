@@ -8,8 +8,13 @@ import NIOCore
 final class StorageSimulation {
   /// Deliberate mistakes, to prove that the checks find them.
   enum Mutation: String, CaseIterable, Sendable {
-    case acknowledgementBeforeSync, fenceNotDurable, markPastUnflushedEntry, entryLogNotSynced, directoryNotSynced
-    case indexNotSynced, damageIsNegative
+    case acknowledgementBeforeSync, fenceNotDurable, negativeAnswerBeforeFence, markPastUnflushedEntry
+    case marksComparedAcrossJournals, checkpointWithoutLedgerIndex, entryLogNotSynced, directoryNotSynced
+    case indexNotSynced, sourceRemovedBeforeCopiesAreSynced, damageIsNegative, limboIsNegative
+    case deletedLedgersAreForgotten
+
+    /// The first of the seeds that are tried; one near by finds it.
+    var firstSeed: UInt64 { self == .limboIsNegative ? 160 : 0 }
   }
 
   private struct ID: Hashable {
@@ -18,8 +23,7 @@ final class StorageSimulation {
   }
 
   let chance: Chance
-  let tally = Tally()
-  private let mutation: Mutation?
+  let tally: Tally
   private let bookie: SimulatedBookie
   private var acknowledged: Set<ID> = []
   /// The same in the order in which they came, which a seed repeats.
@@ -27,23 +31,45 @@ final class StorageSimulation {
   private var fenced: Set<Int64> = []
   /// Ledgers of which nothing is known any more.
   private var deleted: Set<Int64> = []
+  /// Those of them whose deletion is on the disk.
+  private var deletedForGood: [Int64] = []
   /// Bits were flipped: an entry may be unknown, but never altered, and never said not to exist.
   private var isDamaged = false
   private var violation: String?
   private var nextLedger: Int64 = 6
 
-  init(seed: UInt64, mutation: Mutation? = nil) throws {
+  init(seed: UInt64, tally: Tally = Tally(), mutation: Mutation? = nil) throws {
     chance = Chance(seed)
-    self.mutation = mutation
-    bookie = try SimulatedBookie(id: "b", chance: chance, tally: tally, clock: SimulatedClock())
+    self.tally = tally
+    bookie = try SimulatedBookie(id: "b", chance: chance, tally: tally, clock: SimulatedClock()) {
+      if mutation == .deletedLedgersAreForgotten { $0.deletedLedgerMemory = .zero }
+    }
+    if let mutation { make(mutation) }
+  }
+
+  private func make(_ mutation: Mutation) {
     switch mutation {
     case .acknowledgementBeforeSync: bookie.disk.lies = .journalSync
-    case .fenceNotDurable: bookie.answersBeforeFence = true
-    case .markPastUnflushedEntry: bookie.movesMarkTooFar()
+    case .fenceNotDurable: bookie.mistakes.answersBeforeFence = true
+    case .negativeAnswerBeforeFence: bookie.mistakes.deniesBeforeFence = true
+    case .markPastUnflushedEntry: bookie.changeMarks { $0 }
+    case .marksComparedAcrossJournals:
+      bookie.changeMarks { marks in
+        let last = marks.map(\.sequence).max() ?? 0
+        return marks.map { JournalMark(sequence: max($0.sequence, last)) }
+      }
+    case .checkpointWithoutLedgerIndex: bookie.disk.lies = .ledgersAlone
     case .entryLogNotSynced: bookie.disk.lies = .entryLogSync
     case .directoryNotSynced: bookie.disk.lies = .directorySync
     case .indexNotSynced: bookie.disk.lies = .indexSync
-    case .damageIsNegative, nil: break
+    case .sourceRemovedBeforeCopiesAreSynced:
+      bookie.disk.lies = .compactionSource
+      bookie.disk.isCompacting = { [weak bookie] in
+        bookie?.storage?.state.withLockedValue { $0.compaction != nil } == true
+      }
+    case .damageIsNegative: bookie.mistakes.damageIsNegative = true
+    case .limboIsNegative: bookie.mistakes.limboIsNegative = true
+    case .deletedLedgersAreForgotten: break
     }
   }
 
@@ -57,7 +83,7 @@ final class StorageSimulation {
       if chance.percent(60) { bookie.disk.diesAt = bookie.disk.changes + chance.number(1...90) }
       bookie.disk.capacity = chance.percent(25) ? bookie.disk.totalBytes + chance.number(0...40_000) : .max
       bookie.disk.failingReads = chance.percent(20) ? 100 : 0
-      for _ in 0..<chance.number(5...40) where !bookie.hasDied { act() }
+      for _ in 0..<chance.number(5...30) where !bookie.hasDied { act() }
       // An end in the middle of everything: what was handed over is not worked off.
       if chance.percent(50) { settle() }
       try check()
@@ -79,11 +105,12 @@ final class StorageSimulation {
   // MARK: Work
 
   private func act() {
-    let ledger = Int64(chance.number(0...5))
+    if !deletedForGood.isEmpty, chance.percent(10) { return addLate() }
+    let ledger = Int64(chance.number(0...3))
     let target = deleted.contains(ledger) ? nextLedger : ledger
     switch chance.number(0...99) {
     case 0..<62:
-      for _ in 0..<chance.number(1...6) { submitAdd(target, Int64(chance.number(0...40))) }
+      for _ in 0..<chance.number(1...6) { submitAdd(target, Int64(chance.number(0...24))) }
       if chance.percent(50) { settle() }
     case 62..<70: settle()
     case 70..<77:
@@ -99,8 +126,10 @@ final class StorageSimulation {
       deleted.insert(target)
       nextLedger += 1
       tally.note("deleted ledgers")
+      let isKnown = bookie.storage?.ledgerIDs.contains(target) == true
       bookie.storage?.flusher?.submit(.delete([target]) {})
       settle()
+      if isKnown, !bookie.hasDied { deletedForGood.append(target) }
     case 88..<92:
       readBack()
     case 92..<94:
@@ -157,18 +186,28 @@ final class StorageSimulation {
     }
   }
 
+  /// Something that was on its way for long must not bring a deleted ledger back.
+  private func addLate() {
+    let ledger = chance.pick(deletedForGood)
+    bookie.submit(addRequest(ledger, Int64(chance.number(0...24)), isRecovery: chance.percent(50))) { [weak self] in
+      guard case .add(let add) = $0 else { return }
+      self?.tally.note("adds to deleted ledgers")
+      if add.code == .ok { self?.violation = "ledger \(ledger) was deleted, and takes entries" }
+    }
+    settle()
+  }
+
   private func readBack() {
     guard !inOrder.isEmpty else { return }
     settle()
     verify(chance.pick(inOrder))
   }
 
-  /// Flips a bit of what was synced: anywhere in an entry log. (That of the journal's last record could not be told from a
-  /// torn write by anybody.)
+  /// Flips a bit of what was synced.
   private func damage() {
-    guard chance.percent(30) || mutation == .damageIsNegative else { return }
+    guard chance.percent(40) else { return }
     settle()
-    if bookie.disk.flip({ $0.hasSuffix(".log") }, in: { 0..<$0.bytes.count }) { isDamaged = true }
+    if chance.percent(50) ? bookie.disk.flipLog() : bookie.disk.flipJournal() { isDamaged = true }
   }
 
   // MARK: Crashes and checks
@@ -192,6 +231,7 @@ final class StorageSimulation {
     if bookie.hasDied { throw Violation("it ends right after its start") }
     let isInLimbo = bookie.storage?.statistics().isInLimbo == true
     if isInLimbo, !isDamaged { throw Violation("a crash is taken for damage") }
+    if isInLimbo { tally.note("starts into limbo") }
   }
 
   /// A start was refused for damage, which is right.
@@ -211,9 +251,7 @@ final class StorageSimulation {
       if !bookie.hasDied { violation = "a read of entry \(id.ledger):\(id.entry) is not answered" }
       return
     }
-    var code = read.code
-    if mutation == .damageIsNegative, code == .ioError { code = .noEntry }
-    switch code {
+    switch read.code {
     case .ok:
       tally.note("entries verified")
       guard let entry = read.entry,
@@ -222,7 +260,7 @@ final class StorageSimulation {
       else { return violation = "entry \(id.ledger):\(id.entry) is altered" }
     case .ioError where isDamaged || bookie.disk.failingReads > 0: tally.note("entries said to be unknown")
     case .unknownLedgerState where isDamaged: tally.note("entries said to be unknown")
-    default: violation = "entry \(id.ledger):\(id.entry) was acknowledged, and is answered with: \(code)"
+    default: violation = "entry \(id.ledger):\(id.entry) was acknowledged, and is answered with: \(read.code)"
     }
   }
 }

@@ -19,17 +19,35 @@ final class SimulatedBookie {
   static let key = LedgerMasterKey(password: [])
   static let codec = LedgerEntryCodec(digest: .crc32c)
 
-  let id: String
-  let disk: SimulatedDisk
-  let clock: SimulatedClock
-  /// Answers a fencing read before its fence is on the disk.
-  var answersBeforeFence = false
-  private(set) var storage: BookieStorage?
-  private let configuration: BookieConfiguration
-  private var reports: [String] = []
-  private var life = 0
+  /// What is mistaken in it, to prove that checks find it.
+  struct Mistakes {
+    /// Fencing reads are answered before the fence is on the disk.
+    var answersBeforeFence = false
+    /// The same, but only if there is nothing to return.
+    var deniesBeforeFence = false
+    /// Doubt is answered as "no such entry".
+    var limboIsNegative = false
+    var damageIsNegative = false
+    /// Whatever is in the directories is taken for its own.
+    var ignoresIdentity = false
+  }
 
-  init(id: String, chance: Chance, tally: Tally, clock: SimulatedClock) throws {
+  let id: String
+  /// What is in its directories at present: another one's after a mistake of an operator.
+  var disk: SimulatedDisk
+  let clock: SimulatedClock
+  var mistakes = Mistakes()
+  private(set) var storage: BookieStorage?
+  /// Increases with each start and each crash.
+  private(set) var life = 0
+  private var configuration: BookieConfiguration
+  private var cookie: Cookie?
+  private var reports: [String] = []
+
+  init(
+    id: String, chance: Chance, tally: Tally, clock: SimulatedClock,
+    _ change: (inout BookieConfiguration) -> Void = { _ in }
+  ) throws {
     self.id = id
     self.clock = clock
     let disk = SimulatedDisk(chance, tally)
@@ -37,30 +55,45 @@ final class SimulatedBookie {
     let journals = chance.percent(80) ? ["/j1"] : ["/j1", "/j2"]
     let ledgers = chance.percent(80) ? ["/l1"] : ["/l1", "/l2"]
     var configuration = BookieConfiguration(bookieID: id, journalDirectories: journals, ledgerDirectories: ledgers)
-    configuration.journalMaxGroupBytes = 16 * 1024
+    configuration.journalMaxGroupBytes = chance.pick([2, 16]) * 1024
     configuration.journalPreallocation = chance.pick([4096, 8192])
     configuration.journalMaxFileSize = chance.pick([12, 24, 64]) * 1024
-    configuration.journalBusyGroupEntries = 4
+    configuration.journalBusyGroupEntries = chance.pick([2, 4, 64])
     configuration.writeCacheSize = chance.pick([4, 16, 64]) * 1024
-    configuration.entryLogSizeLimit = chance.pick([4, 16, 64]) * 1024
+    configuration.entryLogSizeLimit = chance.pick([2, 8, 64]) * 1024
     configuration.readCacheSize = chance.pick([2, 32]) * 1024
     configuration.readAheadBytes = chance.pick([512, 4096])
     configuration.flushInterval = .milliseconds(chance.pick([100, 500, 5000]))
     configuration.diskCheckInterval = .milliseconds(300)
-    configuration.majorCompactionInterval = .milliseconds(700)
-    configuration.minorCompactionThreshold = 0
+    configuration.minorCompactionInterval = .milliseconds(chance.pick([150, 400]))
+    configuration.minorCompactionThreshold = chance.pick([0, 0.4])
+    configuration.majorCompactionInterval = .milliseconds(chance.pick([300, 700]))
     configuration.majorCompactionThreshold = 0.9
     configuration.compactionRateByBytes = 0
     configuration.scrubInterval = .zero
     configuration.scrubRateByBytes = 0
     configuration.readThreads = 1
+    change(&configuration)
+    self.configuration = configuration
+    use(disk)
+    cookie = try Identity(self.configuration).create(instance: String(chance.next(), radix: 16))
+    try start()
+  }
+
+  private func use(_ disk: SimulatedDisk) {
+    self.disk = disk
+    let clock = clock
     configuration.environment = StorageEnvironment(
       files: disk, now: { clock.now },
       wallClock: { Int64(clock.nanoseconds / 1_000_000) + clock.skewMs },
       random: { disk.chance.next() | 1 }, hasThreads: false)
-    self.configuration = configuration
-    try CheckpointFile.write(journals.map { _ in JournalMark() }, configuration: configuration)
-    try start()
+  }
+
+  /// Two bookies, which do not run, get each other's disks.
+  func swapDisks(with other: SimulatedBookie) {
+    let mine = disk
+    use(other.disk)
+    other.use(mine)
   }
 
   var isRunning: Bool { storage != nil }
@@ -68,11 +101,11 @@ final class SimulatedBookie {
   /// Whether it has ended itself, or its disk has died.
   var hasDied: Bool { disk.isDead || !reports.isEmpty }
 
-  /// Moves the mark of every checkpoint to the end of the journals, whatever is flushed.
-  func movesMarkTooFar() {
+  /// Changes every checkpoint that is written.
+  func changeMarks(_ change: @escaping ([JournalMark]) -> [JournalMark]) {
     disk.substitute = { [weak self] path in
       guard path.hasSuffix("lastMark.tmp"), let marks = self?.storage?.syncedMarks else { return nil }
-      return marks.flatMap { $0.encoded() }
+      return change(marks).flatMap { $0.encoded() }
     }
   }
 
@@ -81,6 +114,15 @@ final class SimulatedBookie {
     life += 1
     reports = []
     storage = nil
+    do {
+      // What the cluster knows is never made anew.
+      _ = try Identity(configuration).isFirstStart(stored: cookie)
+    } catch BookieError.identity(let sentence) {
+      guard mistakes.ignoresIdentity else { throw BookieError.identity(sentence) }
+      if !disk.exists(configuration.indexDirectory + "/lastMark") {
+        cookie = try Identity(configuration).create(instance: "again")
+      }
+    }
     let current = life
     let report = Report { [weak self] sentence in
       if self?.life == current { self?.reports.append(sentence) }
@@ -107,12 +149,23 @@ final class SimulatedBookie {
 
   /// Hands a request over; the answer comes during this call or a later `step`, or never.
   func submit(_ request: BookieRequest, _ answer: @escaping (BookieResponse) -> Void) {
-    if answersBeforeFence, case .read(var read) = request, read.flags.contains(.fencing) {
-      pass(request) { _ in }
+    if case .read(var read) = request, read.flags.contains(.fencing) {
+      let fence = read
       read.flags.remove(.fencing)
-      return pass(.read(read), answer)
+      if mistakes.answersBeforeFence || (mistakes.deniesBeforeFence && isDenied(read)) {
+        pass(.read(fence)) { _ in }
+        return pass(.read(read), answer)
+      }
     }
     pass(request, answer)
+  }
+
+  private func isDenied(_ read: ReadRequest) -> Bool {
+    var isDenied = false
+    pass(.read(read)) { response in
+      if case .read(let answer) = response { isDenied = answer.code.isNegative }
+    }
+    return isDenied
   }
 
   private func pass(_ request: BookieRequest, _ answer: @escaping (BookieResponse) -> Void) {
@@ -121,11 +174,18 @@ final class SimulatedBookie {
     let target = Target { [weak self] response in
       // What a dead process would still say is not heard.
       guard let self, self.life == current, !self.hasDied else { return }
-      answer(response)
+      answer(self.mistaken(response))
     }
     var session = BookieSession(storage: storage)
     if let now = session.receive(request, from: target, capacity: 256) { answer(now) }
     session.flush(to: target)
+  }
+
+  private func mistaken(_ response: BookieResponse) -> BookieResponse {
+    guard case .read(var read) = response else { return response }
+    if read.code == .unknownLedgerState, mistakes.limboIsNegative { read.code = .noEntry }
+    if read.code == .ioError, mistakes.damageIsNegative { read.code = .noEntry }
+    return .read(read)
   }
 
   /// Lets everything happen that can. Returns when something wants to happen next.

@@ -13,7 +13,10 @@ final class Chance: RandomNumberGenerator {
   }
 
   /// A number of the range.
-  func number(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int(next() % UInt64(range.count)) }
+  func number(_ range: ClosedRange<Int>) -> Int {
+    let (low, high) = (range.lowerBound, range.upperBound)
+    return low + Int(next() % UInt64(high - low + 1))
+  }
 
   /// True so many times of a thousand.
   func permille(_ share: Int) -> Bool { next() % 1000 < UInt64(max(0, share)) }
@@ -21,6 +24,14 @@ final class Chance: RandomNumberGenerator {
   func percent(_ share: Int) -> Bool { permille(share * 10) }
 
   func pick<E>(_ list: [E]) -> E { list[number(0...list.count - 1)] }
+
+  /// So many of the list, in any order; fewer if it has fewer.
+  func pick<E>(_ count: Int, of list: [E]) -> [E] {
+    var rest = list
+    var picked: [E] = []
+    while picked.count < count, !rest.isEmpty { picked.append(rest.remove(at: number(0...rest.count - 1))) }
+    return picked
+  }
 }
 
 /// Counts of what happened, above all of the faults that were injected.
@@ -28,10 +39,6 @@ final class Tally {
   private(set) var counts: [String: Int] = [:]
 
   func note(_ what: String, _ count: Int = 1) { counts[what, default: 0] += count }
-
-  func merge(_ other: Tally) { counts.merge(other.counts) { $0 + $1 } }
-
-  var text: String { counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ") }
 }
 
 /// A rule was broken.
@@ -39,4 +46,11 @@ struct Violation: Error, CustomStringConvertible {
   var description: String
 
   init(_ description: String) { self.description = description }
+}
+
+/// Carries what one thread alone touches through places that ask for what all threads may touch.
+struct OneThread<Value>: @unchecked Sendable {
+  let value: Value
+
+  init(_ value: Value) { self.value = value }
 }
