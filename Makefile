@@ -5,8 +5,9 @@ MERIDIAN := .build/release/meridian
 TOPOLOGY ?= topologies/two-region.yaml
 SECONDS_TO_FUZZ ?= 60
 SEEDS ?= 10000
+MINUTES ?= 10
 
-.PHONY: help setup build demo test test-unit test-interop test-compose fuzz simulate format lint protos clean
+.PHONY: help setup build demo test test-unit test-interop test-compose fuzz simulate faults format lint protos clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -37,6 +38,9 @@ fuzz: setup ## Fuzz the decoders for SECONDS_TO_FUZZ seconds
 
 simulate: setup ## Simulate SEEDS bookies and SEEDS regions under faults, from the seed MERIDIAN_SEED on
 	MERIDIAN_SEEDS=$(SEEDS) swift test --filter 'SimulationTests.*/(storage|region)'
+
+faults: setup ## Kill, stop, fill and damage bookie processes under load for MINUTES minutes (MERIDIAN_SEED repeats a choice)
+	MERIDIAN_FAULT_SECONDS=$$((60 * $(MINUTES))) MERIDIAN_FAULT_VERBOSE=1 swift test --filter RealFaultTests
 
 format: ## Format the Swift sources in place
 	swift format --in-place --parallel --recursive Package.swift Sources Tests

@@ -71,7 +71,8 @@ let package = Package(
     floor("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
     floor("RocksDB", ["CRocksDB", concurrencyHelpers]),
     floor(
-      "MetadataStore", ["RocksDB", nio, nioPosix, concurrencyHelpers, logging, protobuf, grpc, grpcHTTP2]),
+      "MetadataStore", ["RocksDB", nio, nioPosix, concurrencyHelpers, logging, protobuf, grpc, grpcHTTP2],
+      exclude: ["Protos"]),
 
     // Floor 2
     floor("PulsarWire", ["Checksums", "Compression", nio, protobuf], exclude: ["Protos"]),
@@ -182,6 +183,11 @@ let package = Package(
         nioPosix, concurrencyHelpers, logging,
       ]),
     tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", nio, nioPosix, logging]),
+    .testTarget(
+      name: "FaultTests",
+      dependencies: [
+        "TestSupport", "Ledgers", "MetadataStore", "Checksums", nio, nioPosix, concurrencyHelpers, logging,
+      ], swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["Bookie", "Ledgers", "BookieWire", nio, logging], swiftSettings: strict),
   ]

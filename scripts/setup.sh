@@ -13,7 +13,7 @@ if ! command -v dpkg-query >/dev/null; then
 fi
 
 missing=()
-for package in libssl-dev libzstd-dev liblz4-dev zlib1g-dev librocksdb-dev "$@"; do
+for package in libssl-dev libzstd-dev liblz4-dev zlib1g-dev librocksdb-dev etcd-server "$@"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -12,6 +12,8 @@ public final class MetadataLease: Sendable {
 
   private struct State {
     var isExpired = false
+    /// After this moment it counts as ended, even if nobody could find out yet.
+    var deadline: ContinuousClock.Instant?
     var observers: [@Sendable () -> Void] = []
   }
 
@@ -34,11 +36,20 @@ public final class MetadataLease: Sendable {
   }
 
   deinit {
-    if !isExpired { onAbandon(id) }
+    if !state.withLockedValue({ $0.isExpired }) { onAbandon(id) }
   }
 
-  /// Whether the lease has ended.
-  public var isExpired: Bool { state.withLockedValue { $0.isExpired } }
+  /// Whether the lease has ended, or can no longer be relied on because it was not renewed in time.
+  public var isExpired: Bool {
+    state.withLockedValue { state in
+      state.isExpired || state.deadline.map { ContinuousClock.now >= $0 } == true
+    }
+  }
+
+  /// For stores: the lease was renewed, and holds until `deadline` unless it is renewed again.
+  public func extend(until deadline: ContinuousClock.Instant) {
+    state.withLockedValue { $0.deadline = deadline }
+  }
 
   /// Yields once, and ends, when the lease ends; at once if it has ended already.
   public var expired: AsyncStream<Void> {
@@ -61,7 +72,7 @@ public final class MetadataLease: Sendable {
 
   /// Ends the lease and removes its keys; returns when they are gone. Calling it again does nothing.
   public func revoke() async throws {
-    guard !isExpired else { return }
+    guard !state.withLockedValue({ $0.isExpired }) else { return }
     try await onRevoke(id)
     markExpired()
   }

@@ -15,7 +15,7 @@ struct Meridian: AsyncParsableCommand {
       """,
     version: "meridian \(AdminServerConfiguration().version)",
     subcommands: [
-      MeshCommand.self, StandaloneCommand.self, LagCommand.self,
+      MeshCommand.self, StandaloneCommand.self, BrokerCommand.self, LagCommand.self,
       ClustersCommand.self, TenantsCommand.self, NamespacesCommand.self, TopicsCommand.self,
       SubscriptionsCommand.self, BookieCommand.self, LedgersCommand.self, AutoRecoveryCommand.self, ProduceCommand.self,
       ConsumeCommand.self, PerfCommand.self, CertsCommand.self,

@@ -1,5 +1,6 @@
 import Broker
 import Foundation
+import MetadataStore
 
 /// One region in one process: what `meridian standalone` takes from flags, or from the file that `mesh up` writes.
 public struct StandaloneConfiguration: Codable, Sendable, Equatable {
@@ -44,6 +45,14 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
   public var brokerDeduplicationEnabled = false
   /// Least severe messages to log: trace, debug, info, notice, warning, error.
   public var logLevel = "info"
+  /// Address of a metadata store that several processes share, for `meridian broker`; nil: the embedded one.
+  public var metadataStoreUrl: String?
+  /// Certificates that the metadata store's members are checked against (PEM); nil: the system's.
+  public var metadataStoreTlsTrustCertsFilePath: String?
+  /// The certificate chain shown to the metadata store (PEM).
+  public var metadataStoreTlsCertificateFilePath: String?
+  /// Its private key (PEM).
+  public var metadataStoreTlsKeyFilePath: String?
 
   /// The defaults of `meridian standalone`.
   public init() {}
@@ -81,6 +90,12 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     try read(.replicationRequiresClientCertificate, &replicationRequiresClientCertificate)
     try read(.brokerDeduplicationEnabled, &brokerDeduplicationEnabled)
     try read(.logLevel, &logLevel)
+    metadataStoreUrl = try values.decodeIfPresent(String.self, forKey: .metadataStoreUrl)
+    metadataStoreTlsTrustCertsFilePath = try values.decodeIfPresent(
+      String.self, forKey: .metadataStoreTlsTrustCertsFilePath)
+    metadataStoreTlsCertificateFilePath = try values.decodeIfPresent(
+      String.self, forKey: .metadataStoreTlsCertificateFilePath)
+    metadataStoreTlsKeyFilePath = try values.decodeIfPresent(String.self, forKey: .metadataStoreTlsKeyFilePath)
   }
 
   enum CodingKeys: String, CodingKey, CaseIterable {
@@ -88,7 +103,8 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     case webServicePort, tlsCertificateFilePath, tlsKeyFilePath, tlsTrustCertsFilePath
     case tlsRequireTrustedClientCertOnConnect, numberOfBookies, managedLedgerDefaultEnsembleSize
     case managedLedgerDefaultWriteQuorum, managedLedgerDefaultAckQuorum, numIOThreads, replicationStartAt
-    case replicationRequiresClientCertificate, brokerDeduplicationEnabled, logLevel
+    case replicationRequiresClientCertificate, brokerDeduplicationEnabled, logLevel, metadataStoreUrl
+    case metadataStoreTlsTrustCertsFilePath, metadataStoreTlsCertificateFilePath, metadataStoreTlsKeyFilePath
   }
 
   private struct AnyKey: CodingKey {
@@ -124,6 +140,23 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
       throw MeshError(
         "an ensemble of \(managedLedgerDefaultEnsembleSize) needs as many bookies, and there are \(numberOfBookies)")
     }
+    guard metadataStoreUrl == nil else {
+      throw MeshError("`meridian standalone` keeps its own metadata; metadataStoreUrl is for `meridian broker`")
+    }
+    try validateBroker()
+  }
+
+  /// How connections to the metadata store are encrypted; nil: as its address says.
+  var metadataTLS: EtcdConfiguration.TLS? {
+    var tls = EtcdConfiguration.TLS()
+    tls.trustCertsFilePath = metadataStoreTlsTrustCertsFilePath
+    tls.certificateFilePath = metadataStoreTlsCertificateFilePath
+    tls.keyFilePath = metadataStoreTlsKeyFilePath
+    return tls == EtcdConfiguration.TLS() ? nil : tls
+  }
+
+  /// As `validate`, for a broker whose bookies are elsewhere.
+  public func validateBroker() throws {
     guard managedLedgerDefaultAckQuorum >= 1, managedLedgerDefaultAckQuorum <= managedLedgerDefaultWriteQuorum,
       managedLedgerDefaultWriteQuorum <= managedLedgerDefaultEnsembleSize
     else {
@@ -141,6 +174,9 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     }
     guard (tlsCertificateFilePath == nil) == (tlsKeyFilePath == nil) else {
       throw MeshError("give both tlsCertificateFilePath and tlsKeyFilePath, or neither")
+    }
+    guard (metadataStoreTlsCertificateFilePath == nil) == (metadataStoreTlsKeyFilePath == nil) else {
+      throw MeshError("give both metadataStoreTlsCertificateFilePath and metadataStoreTlsKeyFilePath, or neither")
     }
   }
 }

@@ -12,6 +12,11 @@ final class LeaseRegistry: Sendable {
     entries.withLockedValue { $0[lease.id] = Entry(lease: lease) }
   }
 
+  /// The lease, if anybody still holds it.
+  func lease(_ id: Int64) -> MetadataLease? {
+    entries.withLockedValue { $0[id]?.lease }
+  }
+
   func remove(_ id: Int64) {
     entries.withLockedValue { $0[id] = nil }
   }
