@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is no
 class Processes:
     """What a region consists of, each part a process; its output is kept in the directory."""
 
-    def __init__(self, directory, bookies=3):
+    def __init__(self, directory, bookies=4):
         self.directory = directory
         self.etcd_port, peer, self.pulsar_port, self.tls_port, self.admin_port = free_ports(5)
         self.bookie_ports = free_ports(bookies)
@@ -112,7 +112,7 @@ def test_a_region_of_processes_survives_its_parts(processes):
         assert requests.get(f"http://127.0.0.1:{port}/heartbeat", timeout=5).ok
         assert "bookie_journal_JOURNAL_WRITE_BYTES" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
 
-    # A bookie dies, and is back with what it had.
+    # A bookie dies: the spare one takes its place. Then it is back with what it had.
     assert processes.end("bookie-2", signal.SIGKILL) == -signal.SIGKILL
     exchange(producer, consumer, range(200, 400))
     processes.start("bookie-2")
@@ -134,7 +134,7 @@ def test_a_region_of_processes_survives_its_parts(processes):
     client.close()
 
     # Everything stops in good order.
-    for name in ["broker", "bookie-1", "bookie-2", "bookie-3"]:
+    for name in ["broker", *(f"bookie-{number}" for number in range(1, 5))]:
         assert processes.end(name, signal.SIGTERM) == 0, processes.log(name)[-2000:]
 
 
