@@ -103,6 +103,14 @@ extension Bookie {
     try await collector.round()
   }
 
+  /// Looks now for closed ledgers that are stored here although metadata names other bookies for all of their entries, and
+  /// removes what is here of them.
+  /// - Returns: how many were removed.
+  @discardableResult
+  public func collectOverReplicatedLedgers() async throws -> Int {
+    try await collector.overReplicatedRound()
+  }
+
   /// Compacts now. Returns when it is done, or the bookie stops.
   public func compact(_ kind: CompactionKind) async {
     guard let compactor = storage.compactor else { return }

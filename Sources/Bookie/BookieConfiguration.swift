@@ -27,6 +27,9 @@ public struct BookieConfiguration: Sendable {
   /// A group of at least so many entries makes the journal busy: the next one is collected for `journalMaxGroupWait`
   /// instead of being written at once, which saves a sync for a little latency.
   public var journalBusyGroupEntries = 64
+  /// How long a journal is idle before a record without content follows the last one, by which the last one can be told from
+  /// one that was never synced whatever the disk does to it later. Zero: none, except when the bookie is stopped.
+  public var journalMarkerDelay = Duration.milliseconds(100)
   /// Bytes after which a new journal file begins. (`journalMaxSizeMB`)
   public var journalMaxFileSize = 128 * 1024 * 1024
   /// Bytes by which a new journal file grows. (`journalPreAllocSizeMB`)
@@ -71,6 +74,10 @@ public struct BookieConfiguration: Sendable {
   public var garbageCollectionMassDeleteShare = 0.5
   /// See `garbageCollectionMassDeleteShare`.
   public var garbageCollectionMassDeleteMinimum = 100
+
+  /// Time between two searches for closed ledgers that are stored here although metadata names other bookies for all of their
+  /// entries; zero: none. (`gcOverreplicatedLedgerWaitTime`)
+  public var overReplicatedLedgerInterval = Duration.seconds(86_400)
 
   /// How long a deleted ledger is remembered, so that a late write does not bring it back.
   public var deletedLedgerMemory = Duration.seconds(7 * 24 * 3600)

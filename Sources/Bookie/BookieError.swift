@@ -31,6 +31,19 @@ public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// What to do when the index or the marks are lost.
+  static func rebuildHint(_ configuration: BookieConfiguration) -> String {
+    let parent = configuration.journalDirectory.hasSuffix("/journal") ? configuration.journalDirectory.dropLast(8) : ""
+    let isUsual =
+      configuration.journalDirectories.count == 1 && !parent.isEmpty
+      && configuration.ledgerDirectories == [parent + "/ledgers"]
+    let directories =
+      configuration.journalDirectories.map { "--journal-directory \($0)" }
+      + configuration.ledgerDirectories.map { "--ledger-directory \($0)" }
+    return "rebuild it with: meridian bookie rebuild-index "
+      + (isUsual ? "--directory \(parent)" : directories.joined(separator: " "))
+  }
+
   /// One sentence: what, where, what to do.
   public var description: String {
     switch self {

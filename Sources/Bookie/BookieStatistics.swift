@@ -54,6 +54,8 @@ public struct BookieStatistics: Sendable, Equatable {
   public var entryLogs = 0
   /// Ledgers removed because metadata no longer has them.
   public var deletedLedgers: Int64 = 0
+  /// Ledgers whose entries were removed because metadata names other bookies for all of them.
+  public var overReplicatedLedgers: Int64 = 0
   /// Entry logs removed because nothing in them is alive.
   public var deletedEntryLogs: Int64 = 0
   /// Searches for deleted ledgers that were refused because they would have deleted too much.

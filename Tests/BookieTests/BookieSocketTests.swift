@@ -54,7 +54,7 @@ struct BookieSocketTests {
     }
   }
 
-  @Test("Garbage and oversize frames close that connection and no other")
+  @Test("Scenario: an oversize frame, or garbage, closes that connection and no other")
   func garbage() async throws {
     try await BookieHarness.with { harness in
       let bookie = try await harness.start()
@@ -68,6 +68,31 @@ struct BookieSocketTests {
         try await good.exchange("000000140202000000000000000000020000000000000000")
           == "00000018020200000000000100000000000000020000000000000000")
       try await good.close()
+      try await bookie.shutdown()
+    }
+  }
+
+  @Test("Scenario: half a frame, then the connection closes: nothing of it is stored, and others are served")
+  func halfFrame() async throws {
+    try await BookieHarness.with { harness in
+      let bookie = try await harness.start()
+      let request = BookieHarness.add(7, 0, ByteBuffer(repeating: 1, count: 100), id: 1)
+      var writer = BookieFrameWriter()
+      var bytes = ByteBuffer()
+      writer.append(request) { bytes.writeImmutableBuffer($0) }
+      writer.finish { bytes.writeImmutableBuffer($0) }
+      for count in [1, 4, 30, bytes.readableBytes - 1] {
+        let socket = try await RawSocket.connect(bookie.port)
+        try await socket.send(bytes.getSlice(at: bytes.readerIndex, length: count) ?? ByteBuffer())
+        try await socket.close()
+      }
+      let client = try await LocalClient.connect(bookie)
+      #expect(try await client.read(7, 0).code == .noLedger)
+      let socket = try await RawSocket.connect(bookie.port)
+      try await socket.send(bytes)
+      _ = try await socket.nextFrame()
+      #expect(try await client.read(7, 0).code == .ok)
+      try await socket.close()
       try await bookie.shutdown()
     }
   }

@@ -89,7 +89,40 @@ struct LedgerFenceTableTests {
     #expect(!table.isInLimbo(1) && table.isInLimbo(7))
     table.leaveLimbo()
     #expect(!table.isInLimbo(7) && !table.isInLimbo(9))
-    #expect(table.takeDirtyLimbo() == LimboState.none)
+    #expect(table.takeDirtyLimbo() == UnknownLedgers(limbo: .none, fencedThrough: 10))
+    // A ledger that is unknown may have been fenced, of which nothing was left to compare.
+    #expect(table.add(9, entryID: 0, key: Self.key, isRecovery: false) == .fenced)
+    #expect(table.add(9, entryID: 0, key: Self.key, isRecovery: true) == .accept(isNew: true))
+    #expect(table.add(9, entryID: 1, key: Self.key, isRecovery: false) == .fenced)
+    #expect(table.add(12, entryID: 0, key: Self.key, isRecovery: false) == .accept(isNew: true))
+  }
+
+  @Test("A limbo of which the end is unknown is bounded by what can have existed, and by what is known here")
+  func bounds() {
+    var table = LedgerFenceTable()
+    _ = table.add(15, entryID: 0, key: Self.key, isRecovery: false)
+    table.enterLimbo(through: Int64.max)
+    #expect(table.isInLimbo(99))
+    table.boundLimbo(through: 12)
+    #expect(table.isInLimbo(15) && !table.isInLimbo(16))
+    #expect(table.unknown == UnknownLedgers(limbo: .through(15), fencedThrough: 15))
+    // A second loss while the first one is not repaired.
+    table.enterLimbo(through: Int64.max)
+    table.boundLimbo(through: 20)
+    #expect(table.unknown == UnknownLedgers(limbo: .through(20), fencedThrough: 20))
+  }
+
+  @Test("A ledger whose entries belong elsewhere is emptied, but stays fenced; not one in limbo")
+  func vacated() {
+    var table = LedgerFenceTable()
+    _ = table.add(1, entryID: 7, key: Self.key, isRecovery: false)
+    let emptied = [table.vacate(1), table.vacate(1), table.vacate(2)].map { $0?.lastEntry }
+    #expect(emptied == [-1, nil, nil])
+    #expect(table.add(1, entryID: 8, key: Self.key, isRecovery: false) == .fenced)
+    #expect(table.add(1, entryID: 8, key: Self.key, isRecovery: true) == .accept(isNew: false))
+    table.enterLimbo(through: 10)
+    let inLimbo = table.vacate(1)
+    #expect(inLimbo == nil)
   }
 
   @Test("A ledger's record in the index gives back what it was made of, and damage is noticed")

@@ -15,6 +15,27 @@ extension Flusher {
       }
       return (gone, state.table.forgetDeleted(before: now - keep))
     }
+    guard forget(gone, forgotten: forgotten) else { return }
+    storage.state.withLockedValue { $0.statistics.deletedLedgers += Int64(gone.count) }
+    if !gone.isEmpty { sweep() }
+  }
+
+  /// Forgets the entries of ledgers that metadata has elsewhere. Their fences stay.
+  func vacate(_ ledgers: [Int64]) {
+    let gone = storage.state.withLockedValue { state in
+      ledgers.compactMap { id -> (Int64, LedgerFenceTable.Ledger)? in
+        guard let ledger = state.table.vacate(id) else { return nil }
+        state.cache.remove(ledgerID: id)
+        return (id, ledger)
+      }
+    }
+    guard forget(gone, forgotten: []) else { return }
+    storage.state.withLockedValue { $0.statistics.overReplicatedLedgers += Int64(gone.count) }
+    if !gone.isEmpty { sweep() }
+  }
+
+  /// Removes the locations of ledgers; false if that failed.
+  private func forget(_ gone: [(Int64, LedgerFenceTable.Ledger)], forgotten: [Int64]) -> Bool {
     let batch = LocationIndex.Batch()
     for (id, ledger) in gone {
       storage.index.removeLocations(ledgerID: id, batch)
@@ -31,18 +52,18 @@ extension Flusher {
     } catch {
       // They are deleted in memory already, and no longer answered; the next start finds them again.
       storage.logger.error("Deleted ledgers could not be removed; trying again later.", metadata: ["error": "\(error)"])
-      return
+      return false
     }
     for (log, ledgers) in changed { storage.usage.set(log, ledgers) }
-    storage.state.withLockedValue { $0.statistics.deletedLedgers += Int64(gone.count) }
-    if !gone.isEmpty { sweep() }
+    return true
   }
 
   /// Removes complete logs in which nothing is alive. What the records of usage say is never believed without asking the index
   /// itself: the log may hold the only copy.
   /// - Parameter compacted: the log that compaction has emptied, for the statistics.
   func sweep(compacted: UInt32? = nil) {
-    let candidates = storage.logs.completeIDs.filter { storage.usage[$0]?.isEmpty ?? true }
+    let quarantined = storage.usage.quarantined
+    let candidates = storage.logs.completeIDs.filter { !quarantined.contains($0) && storage.usage[$0]?.isEmpty ?? true }
     guard !candidates.isEmpty else { return }
     do {
       let named = try namedLogs()

@@ -48,6 +48,21 @@ enum EntryLogFormat {
     return CRC32C.checksum(entry, extending: withUnsafeBytes(of: prefix) { CRC32C.checksum($0) })
   }
 
+  /// The bytes of each ledger that a trailer names; nil if it is damaged. `bytes` are all of it, to the end of the file.
+  static func parseTrailer(_ bytes: UnsafeRawBufferPointer) -> [Int64: Int64]? {
+    guard bytes.count >= 4 + footerSize else { return nil }
+    let count = Int(bytes.bigEndian(at: 0, as: UInt32.self))
+    guard bytes.count == 4 + count * 16 + footerSize else { return nil }
+    let crc = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 4)]))
+    guard bytes.bigEndian(at: bytes.count - 4, as: UInt32.self) == crc else { return nil }
+    var usage: [Int64: Int64] = [:]
+    usage.reserveCapacity(count)
+    for at in stride(from: 4, to: 4 + count * 16, by: 16) {
+      usage[bytes.bigEndian(at: at, as: Int64.self)] = bytes.bigEndian(at: at + 8, as: Int64.self)
+    }
+    return usage
+  }
+
   /// The trailer that begins at `offset`.
   static func trailer(_ usage: [Int64: Int64], at offset: UInt64) -> [UInt8] {
     var buffer = ByteBuffer()

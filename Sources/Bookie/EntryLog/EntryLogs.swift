@@ -93,6 +93,19 @@ final class EntryLogs: Sendable {
     return reader
   }
 
+  /// Whether the log has a header that is not its own. One without any was being made when the process died, and is empty.
+  func isDamaged(_ logID: UInt32) -> Bool {
+    guard let path = path(logID) else { return false }
+    let header = AlignedBuffer(capacity: EntryLogFormat.headerSize)
+    guard let file = try? environment.files.open(path, .read),
+      let count = try? file.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: header.bytes[..<EntryLogFormat.headerSize]), at: 0)
+    else { return true }
+    let bytes = UnsafeRawBufferPointer(rebasing: header.bytes[..<count])
+    if count < EntryLogFormat.headerSize || bytes.allSatisfy({ $0 == 0 }) { return false }
+    return EntryLogFormat.parseHeader(bytes, logID: logID) == nil
+  }
+
   /// Deletes a log in which nothing is alive.
   func remove(_ logID: UInt32) throws(BookieError) {
     guard let directory = state.withLockedValue({ $0.directories[logID] }) else { return }

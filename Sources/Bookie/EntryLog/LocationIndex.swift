@@ -4,7 +4,8 @@ import NIOCore
 /// Where entries are, what is known of ledgers, and how full logs are: one ordered store, changed in one atomic synced batch
 /// per flush. Every method blocks.
 ///
-/// Keys: `e ledger 8 last-entry 8` a run, `l ledger 8` a ledger, `g log 8` the bytes of each ledger in a log, `s` the limbo.
+/// Keys: `e ledger 8 last-entry 8` a run, `l ledger 8` a ledger, `g log 8` the bytes of each ledger in a log, `s` the limbo,
+/// `f` the highest ledger that is fenced though unknown, `m` the journals' marks as of the last flush.
 final class LocationIndex: Sendable {
   /// The changes of one flush.
   final class Batch {
@@ -149,9 +150,9 @@ final class LocationIndex: Sendable {
 
   func usage() throws(BookieError) -> [UInt32: [Int64: Int64]] {
     var logs: [UInt32: [Int64: Int64]] = [:]
-    let path = path
     try store.scan(from: Self.key("g"), to: Self.end(of: Self.key("g"))) { key, value throws(BookieError) in
-      guard key.count == 9, value.count % 16 == 0 else { throw .index("A log's record is damaged in \(path).") }
+      // One that is missing is made from the locations.
+      guard key.count == 9, value.count % 16 == 0 else { return true }
       var usage: [Int64: Int64] = [:]
       for at in stride(from: 0, to: value.count, by: 16) {
         usage[value.bigEndian(at: at, as: Int64.self)] = value.bigEndian(at: at + 8, as: Int64.self)
@@ -164,25 +165,44 @@ final class LocationIndex: Sendable {
 
   // MARK: State
 
-  /// Whether a part of the journal was lost, and of which unknown ledgers nothing negative may be said.
-  func limbo() throws(BookieError) -> LimboState {
-    guard let bytes = try store.get(Self.key("s")) else { return .none }
-    return bytes.withUnsafeBytes { raw in
-      raw.count == 8 ? .through(raw.bigEndian(at: 0, as: Int64.self)) : .through(Int64.max)
-    }
+  /// What holds for ledgers that have no record here.
+  func unknownLedgers() throws(BookieError) -> UnknownLedgers {
+    var unknown = UnknownLedgers()
+    if let bytes = try store.get(Self.key("s")) { unknown.limbo = .through(Self.number(bytes)) }
+    if let bytes = try store.get(Self.key("f")) { unknown.fencedThrough = Self.number(bytes) }
+    return unknown
   }
 
-  func put(_ limbo: LimboState, _ batch: Batch) {
-    switch limbo {
+  func put(_ unknown: UnknownLedgers, _ batch: Batch) {
+    switch unknown.limbo {
     case .none: batch.changes.delete(Self.key("s"))
     case .through(let last): batch.changes.put(Self.key("s"), Self.bytes(last))
     }
+    batch.changes.put(Self.key("f"), Self.bytes(unknown.fencedThrough))
+  }
+
+  /// The marks that came with the last flush; nil before the first one.
+  func marks() throws(BookieError) -> [JournalMark]? {
+    guard let bytes = try store.get(Self.key("m")) else { return nil }
+    guard let marks = CheckpointFile.decode(bytes) else { throw .index("The marks are damaged in \(path).") }
+    return marks
+  }
+
+  /// Notes in the same batch as what was flushed how far the journals are flushed: marks on disk that are later prove that a
+  /// part of the index is lost.
+  func put(_ marks: [JournalMark], _ batch: Batch) {
+    batch.changes.put(Self.key("m"), marks.flatMap { $0.encoded() })
   }
 
   // MARK: Inside
 
   private static func key(_ kind: Character, _ number: Int64? = nil) -> [UInt8] {
     [kind.asciiValue ?? 0] + (number.map(bytes) ?? [])
+  }
+
+  /// The number that `bytes` are; the highest one if they are none, which is the safe side.
+  private static func number(_ bytes: [UInt8]) -> Int64 {
+    bytes.withUnsafeBytes { $0.count == 8 ? $0.bigEndian(at: 0, as: Int64.self) : Int64.max }
   }
 
   private static func bytes(_ number: Int64) -> [UInt8] {

@@ -3,6 +3,7 @@ import NIOConcurrencyHelpers
 /// Bytes of each ledger that are alive in each entry log, as the index has them. Changed by the flusher's thread only.
 final class LogUsage: Sendable {
   private let logs: NIOLockedValueBox<[UInt32: [Int64: Int64]]>
+  private let damaged = NIOLockedValueBox<Set<UInt32>>([])
 
   init(_ logs: [UInt32: [Int64: Int64]]) {
     self.logs = NIOLockedValueBox(logs)
@@ -14,6 +15,14 @@ final class LogUsage: Sendable {
   /// Bytes alive in each log.
   var liveBytes: [UInt32: Int64] {
     logs.withLockedValue { $0.mapValues { $0.values.reduce(0, +) } }
+  }
+
+  /// Logs of which nobody can say what is in them: they are kept.
+  var quarantined: Set<UInt32> { damaged.withLockedValue { $0 } }
+
+  /// Nobody can say what is in the log.
+  func quarantine(_ logID: UInt32) {
+    damaged.withLockedValue { _ = $0.insert(logID) }
   }
 
   var isEmpty: Bool { logs.withLockedValue { $0.isEmpty } }

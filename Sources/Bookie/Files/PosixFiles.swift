@@ -75,6 +75,8 @@ package struct PosixFiles: StorageFiles {
   package func openIndex(_ path: String) throws(BookieError) -> any KeyValueStore {
     try RocksIndex(path: path)
   }
+
+  package func hasIndex(_ path: String) -> Bool { exists(path + "/CURRENT") }
 }
 
 /// `open` of the system, where a method has the same name.

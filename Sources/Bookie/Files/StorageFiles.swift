@@ -79,11 +79,17 @@ package protocol StorageFiles: Sendable {
   /// The space of the file system that holds `path`.
   func space(_ path: String) throws(BookieError) -> DiskSpace
 
-  /// Opens the ordered store in which the index is.
+  /// Opens the ordered store in which the index is; an absent one is made.
   func openIndex(_ path: String) throws(BookieError) -> any KeyValueStore
+
+  /// Whether there is such a store.
+  func hasIndex(_ path: String) -> Bool
 }
 
 extension StorageFiles {
+  /// A disk on which the store cannot be lost.
+  package func hasIndex(_ path: String) -> Bool { true }
+
   /// All bytes of a small file; nil if it does not exist.
   func read(_ path: String) throws(BookieError) -> [UInt8]? {
     guard exists(path) else { return nil }

@@ -37,7 +37,7 @@ struct Cookie: Equatable {
 /// Checks the cookies at start, and writes them on the very first one.
 struct Identity {
   private let configuration: BookieConfiguration
-  private let files: any StorageFiles
+  let files: any StorageFiles
 
   init(_ configuration: BookieConfiguration) {
     self.configuration = configuration
@@ -46,7 +46,7 @@ struct Identity {
 
   private var key: String { "/bookies/cookies/\(configuration.bookieID)" }
 
-  private var directories: [(path: String, role: String)] {
+  var directories: [(path: String, role: String)] {
     let count = configuration.ledgerDirectories.count
     let journals = configuration.journalDirectories
     return journals.enumerated().map {

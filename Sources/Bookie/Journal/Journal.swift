@@ -34,6 +34,7 @@ final class Journal: Sendable {
     var entries: Int64 = 0
     var refusedEntries: Int64 = 0
     var filesCreated: Int64 = 0
+    var markers: Int64 = 0
     var syncLatency = LatencyHistogram()
     var addLatency = LatencyHistogram()
     var queueLatency = LatencyHistogram()
@@ -46,6 +47,8 @@ final class Journal: Sendable {
     var olderFiles: [UInt64] = []
     /// The file being written, also before its first record is synced.
     var currentFile: UInt64 = 0
+    /// Whether the journal ends as planned, with a marker behind its last record.
+    var endsWithMarker = false
     var spare: String?
   }
 

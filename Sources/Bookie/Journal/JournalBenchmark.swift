@@ -181,9 +181,9 @@ public enum JournalBenchmark {
       journal = Journal(
         configuration: configuration, directory: directory, after: JournalMark(), spare: nil,
         logger: Logger(label: "benchmark"), onFailure: { _ in done.close() }, onFullDisk: { _ in done.close() })
-      // The record's header has its place in the same write.
+      // The record's header and stamps have their place in the same write.
       var segment = EntrySegment(capacity: size)
-      let bytes = max(0, size - JournalFormat.recordHeaderSize - 4)
+      let bytes = max(0, size - JournalFormat.payloadOffset(recordSize: size) - 4)
       _ = segment.append(EntryBytes(head: ByteBuffer(repeating: 7, count: bytes)))
       // Connections compute it before they hand a batch over.
       segment.computeChecksum()

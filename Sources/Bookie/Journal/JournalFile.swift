@@ -30,6 +30,8 @@ struct JournalFile {
     logID = environment.random()
     step = JournalFormat.aligned(max(preallocation, JournalFormat.alignment))
     let prepared = recycled ?? directory + "/" + Self.nextName
+    // Only what this format wrote can be told from what will be written over it.
+    if let recycled, try !Self.isJournal(recycled, files) { try files.remove(recycled) }
     file = try files.open(prepared, mode)
     allocated = try file.size() / JournalFormat.alignment * JournalFormat.alignment
     let block = AlignedBuffer(capacity: JournalFormat.headerSize)
@@ -43,6 +45,13 @@ struct JournalFile {
     try file.syncAll()
     try files.rename(prepared, to: path)
     try files.syncDirectory(directory)
+  }
+
+  /// Whether the file was written by this version of the format.
+  private static func isJournal(_ path: String, _ files: any StorageFiles) throws(BookieError) -> Bool {
+    let block = AlignedBuffer(capacity: JournalFormat.headerSize)
+    let count = try files.open(path, .read).read(into: block.bytes, at: 0)
+    return JournalFormat.parseHeader(UnsafeRawBufferPointer(rebasing: block.bytes[0..<count])) != nil
   }
 
   /// Whether a record of `size` bytes still fits below `limit`.

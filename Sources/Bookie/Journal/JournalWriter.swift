@@ -23,6 +23,9 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
   private var sequence: UInt64
   private var isClosed = false
   private var hasFailed = false
+  private let markerDelay: TimeAmount
+  /// When the last record was synced, if it has no marker behind it and is none.
+  private var unmarkedSince: NIODeadline?
 
   init(journal: Journal, file: JournalFile) {
     self.journal = journal
@@ -34,7 +37,8 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
       JournalBatcher.Limits(
         maxWait: TimeAmount(configuration.journalMaxGroupWait), maxBytes: configuration.journalMaxGroupBytes,
         flushWhenIdle: configuration.journalFlushWhenIdle, busyEntries: configuration.journalBusyGroupEntries))
-    buffer = AlignedBuffer(capacity: configuration.journalMaxGroupBytes + 2 * JournalFormat.alignment)
+    markerDelay = TimeAmount(configuration.journalMarkerDelay)
+    buffer = AlignedBuffer(capacity: Self.bufferSize(configuration))
     sequence = file.firstSequence
   }
 
@@ -42,13 +46,42 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
     guard !hasFailed else { return .ended }
     receive()
     switch batcher.next(now: environment.now()) {
-    case .wait: return isClosed ? .ended : .wait(until: nil)
+    case .wait:
+      if isClosed {
+        if unmarkedSince != nil, journal.state.withLockedValue({ $0.endsWithMarker }) { mark() }
+        return .ended
+      }
+      guard let unmarkedSince, markerDelay > .zero else { return .wait(until: nil) }
+      let due = unmarkedSince + markerDelay
+      guard due <= environment.now() else { return .wait(until: due) }
+      mark()
     case .waitUntil(let due):
       // Closed: nobody else will join the group.
       if isClosed { write(count: batcher.count) } else { return .wait(until: due) }
     case .write(let count): write(count: count)
     }
     return hasFailed ? .ended : .again
+  }
+
+  private static func bufferSize(_ configuration: BookieConfiguration) -> Int {
+    JournalFormat.recordSize(payload: configuration.journalMaxGroupBytes) + JournalFormat.alignment
+  }
+
+  /// Puts a marker behind the last record. Nobody waits for it.
+  private func mark() {
+    unmarkedSince = nil
+    switch store([], 0, isMarker: true) {
+    case .synced:
+      journal.state.withLockedValue { state in
+        state.mark = JournalMark(sequence: sequence - 1, file: file.firstSequence, offset: UInt64(file.offset))
+        state.statistics.markers += 1
+      }
+    // Without space there is none: it only helps where a disk has lost what it said was on it.
+    case .refused(let error): journal.refused(error)
+    case .failed(let error):
+      hasFailed = true
+      journal.failed(error)
+    }
   }
 
   /// Takes what was handed over.
@@ -76,6 +109,7 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
     let payload = group.reduce(0) { $0 + ($1.segment?.byteCount ?? 0) }
     switch payload > 0 ? store(group, payload) : .synced(0) {
     case .synced(let written):
+      if written > 0 { unmarkedSince = environment.now() }
       note(group, written, start)
       answer(group, isDurable: true)
     case .refused(let error):
@@ -107,8 +141,8 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
     }
   }
 
-  private func store(_ group: [JournalAppend], _ payload: Int) -> Outcome {
-    let size = JournalFormat.aligned(JournalFormat.recordHeaderSize + payload)
+  private func store(_ group: [JournalAppend], _ payload: Int, isMarker: Bool = false) -> Outcome {
+    let size = JournalFormat.recordSize(payload: payload)
     if size > buffer.bytes.count { buffer = AlignedBuffer(capacity: size) }
     let checksum = lay(group, payload, size)
     do throws(BookieError) {
@@ -116,7 +150,8 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
       if !file.fits(size, limit: journal.configuration.journalMaxFileSize) { try roll() }
       try file.reserve(size)
       JournalFormat.seal(
-        buffer.bytes, payload: payload, checksum: checksum, logID: file.logID, sequence: sequence)
+        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<size]), payload: payload, isMarker: isMarker,
+        checksum: checksum, logID: file.logID, sequence: sequence, offset: file.offset)
       try file.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[0..<size]))
     } catch {
       return error.isOutOfSpace ? .refused(error) : .failed(error)
@@ -128,15 +163,15 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
       return .failed(error)
     }
     sequence += 1
-    if buffer.bytes.count > 4 * journal.configuration.journalMaxGroupBytes {
-      buffer = AlignedBuffer(capacity: journal.configuration.journalMaxGroupBytes + 2 * JournalFormat.alignment)
+    if buffer.bytes.count > 4 * Self.bufferSize(journal.configuration) {
+      buffer = AlignedBuffer(capacity: Self.bufferSize(journal.configuration))
     }
     return .synced(size)
   }
 
   /// Copies the group behind the place of the record's header. Returns its checksum, put together from those of its parts.
   private func lay(_ group: [JournalAppend], _ payload: Int, _ size: Int) -> UInt32 {
-    var offset = JournalFormat.recordHeaderSize
+    var offset = JournalFormat.payloadOffset(recordSize: size)
     var checksum: UInt32 = 0
     let bytes = buffer.bytes
     for append in group {

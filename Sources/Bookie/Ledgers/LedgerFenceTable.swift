@@ -7,6 +7,14 @@ enum LimboState: Equatable, Sendable {
   case through(Int64)
 }
 
+/// What is known of ledgers that have no record here, after something was lost.
+struct UnknownLedgers: Equatable, Sendable {
+  var limbo = LimboState.none
+  /// Up to this number they are fenced, also when everything has been repaired: a fence of a ledger without entries is nowhere
+  /// else. New ledgers have higher numbers. -1: none.
+  var fencedThrough: Int64 = -1
+}
+
 /// What a bookie knows of each ledger: its key, whether it is fenced, whether it was deleted, its last entry. Decides who may
 /// write. A decision and the insertion that follows it happen under one lock, so that no add slips past a fence.
 struct LedgerFenceTable {
@@ -59,9 +67,11 @@ struct LedgerFenceTable {
 
   private var ledgers: [Int64: Ledger] = [:]
   private var dirty: [Int64] = []
+  /// What holds for ledgers that are not in the table.
+  private(set) var unknown = UnknownLedgers()
   /// Of which unknown ledgers nothing negative may be said.
-  private(set) var limbo = LimboState.none
-  /// Whether `limbo` differs from the index.
+  var limbo: LimboState { unknown.limbo }
+  /// Whether `unknown` differs from the index.
   private var isLimboDirty = false
 
   /// Number of ledgers, deleted ones not counted.
@@ -94,12 +104,13 @@ struct LedgerFenceTable {
     _ ledgerID: Int64, entryID: Int64, key: LedgerMasterKey, isRecovery: Bool
   ) -> AddDecision {
     guard var ledger = ledgers[ledgerID] else {
-      let isInLimbo = isUnknownInLimbo(ledgerID)
-      // Its fence may have been in the part of the journal that is lost.
-      if isInLimbo && !isRecovery { return .fenced }
-      ledgers[ledgerID] = Ledger(
-        key: key, fence: isInLimbo ? .durable : .none, isInLimbo: isInLimbo, lastEntry: entryID, isDirty: true)
-      dirty.append(ledgerID)
+      var ledger = newLedger(ledgerID)
+      // Its fence may have been in what is lost.
+      if ledger.fence != .none && !isRecovery { return .fenced }
+      ledger.key = key
+      ledger.lastEntry = entryID
+      markDirty(&ledger, ledgerID)
+      ledgers[ledgerID] = ledger
       count += 1
       return .accept(isNew: true)
     }
@@ -120,11 +131,15 @@ struct LedgerFenceTable {
 
   /// Fences a ledger, which is created if it is unknown.
   mutating func fence(_ ledgerID: Int64, key: LedgerMasterKey) -> FenceDecision {
-    var ledger = ledgers[ledgerID] ?? newLedger(isInLimbo: isUnknownInLimbo(ledgerID))
+    let known = ledgers[ledgerID]
+    var ledger = known ?? newLedger(ledgerID)
     if ledger.isDeleted { return .durable }
-    // Whatever holds for unknown ledgers: this one's fence is in the journal before anybody counts on it.
-    if ledgers[ledgerID] == nil { ledger.fence = .none }
     if let known = ledger.key, known != key { return .unauthorized }
+    // Whatever holds for unknown ledgers: this one's fence is in the journal before anybody counts on it.
+    if known == nil {
+      ledger.fence = .none
+      count += 1
+    }
     ledger.key = key
     defer { ledgers[ledgerID] = ledger }
     switch ledger.fence {
@@ -154,10 +169,11 @@ struct LedgerFenceTable {
   /// - Parameter ledgerID: the highest ledger that may have been in it.
   mutating func enterLimbo(through ledgerID: Int64) {
     if case .through(let last) = limbo, last > ledgerID {
-      limbo = .through(last)
+      unknown.limbo = .through(last)
     } else {
-      limbo = .through(ledgerID)
+      unknown.limbo = .through(ledgerID)
     }
+    unknown.fencedThrough = max(unknown.fencedThrough, ledgerID)
     isLimboDirty = true
     for (id, var ledger) in ledgers where id <= ledgerID && !ledger.isDeleted {
       ledger.fence = .durable
@@ -167,10 +183,31 @@ struct LedgerFenceTable {
     }
   }
 
-  /// Takes the highest ledger that may be in limbo from the index, or learns that it is lower than was feared.
-  mutating func setLimbo(_ state: LimboState, isDirty: Bool) {
-    limbo = state
-    isLimboDirty = isLimboDirty || isDirty
+  /// Takes from the index what holds for unknown ledgers.
+  mutating func load(_ unknown: UnknownLedgers) {
+    self.unknown = unknown
+  }
+
+  /// No ledger above this number existed when something was lost.
+  mutating func boundLimbo(through ledgerID: Int64) {
+    // Those that are known here did exist, whatever their numbers are.
+    let bound = max(ledgerID, limboIDs.last ?? -1)
+    guard case .through(let last) = limbo, last > bound else { return }
+    unknown = UnknownLedgers(limbo: .through(bound), fencedThrough: min(unknown.fencedThrough, bound))
+    isLimboDirty = true
+  }
+
+  /// Forgets the entries of a ledger that are not to be here. It stays fenced, and may be written to by recovery again.
+  /// - Returns: the ledger as it is now; nil if there is nothing to forget, or if nobody may.
+  mutating func vacate(_ ledgerID: Int64) -> Ledger? {
+    guard var ledger = ledgers[ledgerID], !ledger.isDeleted, !ledger.isInLimbo, ledger.lastEntry >= 0 else {
+      return nil
+    }
+    ledger.lastEntry = -1
+    ledger.lastFlushed = -1
+    ledger.fence = .durable
+    ledgers[ledgerID] = ledger
+    return ledger
   }
 
   /// The ledger's entries were compared with those of its other replicas, and what was missing is here again.
@@ -185,7 +222,7 @@ struct LedgerFenceTable {
   mutating func leaveLimbo() {
     guard limbo != .none else { return }
     for id in limboIDs { leaveLimbo(id) }
-    limbo = .none
+    unknown.limbo = .none
     isLimboDirty = true
   }
 
@@ -197,7 +234,7 @@ struct LedgerFenceTable {
 
   /// Takes an entry from the journal; false if the ledger is deleted.
   mutating func replayEntry(_ ledgerID: Int64, entryID: Int64) -> Bool {
-    var ledger = ledgers[ledgerID] ?? newLedger(isInLimbo: isUnknownInLimbo(ledgerID))
+    var ledger = known(ledgerID)
     guard !ledger.isDeleted else { return false }
     ledger.lastEntry = max(ledger.lastEntry, entryID)
     markDirty(&ledger, ledgerID)
@@ -207,7 +244,7 @@ struct LedgerFenceTable {
 
   /// Takes a key, and maybe a fence, from the journal.
   mutating func replayLedger(_ ledgerID: Int64, key: LedgerMasterKey, isFenced: Bool) {
-    var ledger = ledgers[ledgerID] ?? newLedger(isInLimbo: isUnknownInLimbo(ledgerID))
+    var ledger = known(ledgerID)
     guard !ledger.isDeleted else { return }
     ledger.key = ledger.key ?? key
     if isFenced { ledger.fence = .durable }
@@ -255,10 +292,10 @@ struct LedgerFenceTable {
     return taken
   }
 
-  /// The limbo, if it differs from the index.
-  mutating func takeDirtyLimbo() -> LimboState? {
+  /// What holds for unknown ledgers, if it differs from the index.
+  mutating func takeDirtyLimbo() -> UnknownLedgers? {
     defer { isLimboDirty = false }
-    return isLimboDirty ? limbo : nil
+    return isLimboDirty ? unknown : nil
   }
 
   /// The ledgers must be written to the index again.
@@ -270,9 +307,17 @@ struct LedgerFenceTable {
     }
   }
 
-  private mutating func newLedger(isInLimbo: Bool) -> Ledger {
+  /// The ledger as it is known, or a new one, which is counted.
+  private mutating func known(_ ledgerID: Int64) -> Ledger {
+    if let known = ledgers[ledgerID] { return known }
     count += 1
-    return Ledger(fence: isInLimbo ? .durable : .none, isInLimbo: isInLimbo)
+    return newLedger(ledgerID)
+  }
+
+  /// A ledger that has no record here.
+  private func newLedger(_ ledgerID: Int64) -> Ledger {
+    let isInLimbo = isUnknownInLimbo(ledgerID)
+    return Ledger(fence: isInLimbo || ledgerID <= unknown.fencedThrough ? .durable : .none, isInLimbo: isInLimbo)
   }
 
   private mutating func markDirty(_ ledger: inout Ledger, _ id: Int64) {

@@ -9,7 +9,7 @@ extension BookieStorage {
     state.tracker.begin(synced: synced)
     state.job = FlushJob(
       half: state.cache.flushing ?? WriteCacheHalf(), dirty: state.table.takeDirty(),
-      limbo: state.table.takeDirtyLimbo())
+      limbo: state.table.takeDirtyLimbo(), marks: state.tracker.pending)
     return true
   }
 

@@ -10,7 +10,19 @@ extension BookieStorage {
     let environment = configuration.environment
     let marks = try CheckpointFile.read(configuration: configuration)
     let logs = try EntryLogs(directories: configuration.ledgerDirectories, environment: environment)
-    let index = try LocationIndex(path: configuration.indexDirectory + "/index", files: environment.files)
+    let index = try LocationIndex.open(configuration: configuration, marks: marks, hasLogs: logs.count > 0)
+    do throws(BookieError) {
+      return try open(configuration, marks, logs, index, logger, onFailure)
+    } catch {
+      index.close()
+      throw LocationIndex.explained(error, configuration)
+    }
+  }
+
+  private static func open(
+    _ configuration: BookieConfiguration, _ marks: [JournalMark], _ logs: EntryLogs, _ index: LocationIndex,
+    _ logger: Logger, _ onFailure: @escaping @Sendable (String) -> Void
+  ) throws(BookieError) -> BookieStorage {
     var state = State(
       cache: WriteCache(capacity: configuration.writeCacheSize),
       tracker: CheckpointTracker(marks: marks, maximumFailures: configuration.maximumFlushFailures),
@@ -22,21 +34,16 @@ extension BookieStorage {
       urgentWaiting: WaitingAdds(
         limit: configuration.maximumWaitingBytes / 4, patience: TimeAmount(configuration.maximumThrottleTime)))
     try index.forEachLedger { state.table.load($0, $1) }
-    state.table.setLimbo(try index.limbo(), isDirty: false)
+    state.table.load(try index.unknownLedgers())
 
     let storage = BookieStorage(
       configuration: configuration, state: state, index: index, logs: logs, usage: LogUsage(try index.usage()),
       marks: marks, logger: logger, onFailure: onFailure)
-    do throws(BookieError) {
-      storage.checkDisks()
-      let flusher = Flusher(storage: storage)
-      var replayed = marks
-      for position in storage.journals.indices { try storage.replay(position, &replayed, flusher) }
-      try storage.start(flusher: flusher)
-    } catch {
-      index.close()
-      throw error
-    }
+    storage.checkDisks()
+    let flusher = Flusher(storage: storage)
+    var replayed = marks
+    for position in storage.journals.indices { try storage.replay(position, &replayed, flusher) }
+    try storage.start(flusher: flusher)
     return storage
   }
 
@@ -121,6 +128,6 @@ extension BookieStorage {
 
   /// No ledger above `ledgerID` existed when the journal was damaged.
   func boundLimbo(through ledgerID: Int64) {
-    state.withLockedValue { $0.table.setLimbo(.through(ledgerID), isDirty: true) }
+    state.withLockedValue { $0.table.boundLimbo(through: ledgerID) }
   }
 }

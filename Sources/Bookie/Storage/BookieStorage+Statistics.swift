@@ -27,6 +27,7 @@ extension BookieStorage {
     statistics.entryLogs = logs.count
     statistics.liveEntryLogBytes = usage.liveBytes.values.reduce(0, +)
     statistics.damagedEntries = damage.count
+    statistics.quarantinedEntryLogs += usage.quarantined.count
     return statistics
   }
 }

@@ -13,7 +13,9 @@ final class BookieStorage: Sendable {
   struct FlushJob {
     var half: WriteCacheHalf
     var dirty: [(id: Int64, ledger: LedgerFenceTable.Ledger)]
-    var limbo: LimboState?
+    var limbo: UnknownLedgers?
+    /// The journals' marks once it is flushed.
+    var marks: [JournalMark]
   }
 
   struct State {
@@ -119,6 +121,12 @@ final class BookieStorage: Sendable {
     await withCheckedContinuation { done in flusher.submit(.delete(ledgers) { done.resume() }) }
   }
 
+  /// Forgets the entries of ledgers that other bookies hold. Returns when it is done.
+  func vacate(_ ledgers: [Int64]) async {
+    guard let flusher else { return }
+    await withCheckedContinuation { done in flusher.submit(.vacate(ledgers) { done.resume() }) }
+  }
+
   /// Writes a checkpoint now. Returns when it is done or has failed.
   func checkpoint() async {
     guard let flusher else { return }
@@ -138,7 +146,10 @@ final class BookieStorage: Sendable {
     scrubber?.mailbox.close()
     workers.join("bookie-compact")
     workers.join("bookie-scrub")
-    for journal in journals { journal.mailbox.close() }
+    for journal in journals {
+      journal.state.withLockedValue { $0.endsWithMarker = checkpoint }
+      journal.mailbox.close()
+    }
     for index in journals.indices { workers.join("journal-\(index)") }
     if let flusher {
       flusher.close(checkpoint: checkpoint)

@@ -21,6 +21,9 @@ struct CheckpointTracker {
     self.maximumFailures = maximumFailures
   }
 
+  /// The marks as they will be when the flush that has begun is done.
+  var pending: [JournalMark] { target.map { Self.later(marks, $0) } ?? marks }
+
   /// Whether the last flush failed.
   var isFailing: Bool { failures > 0 }
 

@@ -9,6 +9,8 @@ final class Flusher: StorageWorker, @unchecked Sendable {
     case wake
     case checkpoint(@Sendable () -> Void)
     case delete([Int64], @Sendable () -> Void)
+    /// Forgets the entries of ledgers that other bookies hold.
+    case vacate([Int64], @Sendable () -> Void)
     /// Replaces locations by copies that are on disk.
     case move(CompactionMoves, @Sendable (Bool) -> Void)
     /// Removes logs in which nothing is alive.
@@ -22,6 +24,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   private let interval: TimeAmount
   private var due: NIODeadline
   private var retry: NIODeadline?
+  private var isFirstTurn = true
 
   init(storage: BookieStorage) {
     self.storage = storage
@@ -33,7 +36,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   func submit(_ command: Command) {
     guard !mailbox.push(command) else { return }
     switch command {
-    case .checkpoint(let done), .delete(_, let done), .sweep(_, let done): done()
+    case .checkpoint(let done), .delete(_, let done), .vacate(_, let done), .sweep(_, let done): done()
     case .move(_, let done): done(false)
     case .wake, .close: break
     }
@@ -47,6 +50,10 @@ final class Flusher: StorageWorker, @unchecked Sendable {
 
   func turn() -> WorkerTurn {
     guard let commands = mailbox.take() else { return .ended }
+    if isFirstTurn {
+      isFirstTurn = false
+      extractUsage()
+    }
     var isClosing = false
     var finished: [@Sendable () -> Void] = []
     // Commands may keep coming: what is due must not wait for a pause between them.
@@ -59,6 +66,9 @@ final class Flusher: StorageWorker, @unchecked Sendable {
         finished.append(done)
       case .delete(let ledgers, let done):
         remove(ledgers)
+        finished.append(done)
+      case .vacate(let ledgers, let done):
+        vacate(ledgers)
         finished.append(done)
       case .move(let moves, let done): done(move(moves))
       case .sweep(let compacted, let done):
@@ -136,7 +146,8 @@ final class Flusher: StorageWorker, @unchecked Sendable {
           : "The write cache cannot be flushed; trying again.", metadata: ["error": "\(error)"])
       return at
     case .stop:
-      storage.onFailure("The write cache cannot be flushed, again and again: \(error) Check the disk and restart.")
+      let reason = LocationIndex.explained(error, storage.configuration)
+      storage.onFailure("The write cache cannot be flushed, again and again: \(reason) Check the disk and restart.")
       return now + .seconds(1)
     }
   }
@@ -165,6 +176,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
     if !pass.added.isEmpty { try appender.sync() }
     let synced = storage.environment.now()
     if let limbo = job.limbo { storage.index.put(limbo, batch) }
+    storage.index.put(job.marks, batch)
     for (id, ledger) in ledgers { storage.index.put(ledger, id: id, batch) }
     let changed = storage.usage.changed(added: pass.added, garbage: pass.garbage)
     for (log, ledgers) in changed { storage.index.put(usage: ledgers, logID: log, batch) }

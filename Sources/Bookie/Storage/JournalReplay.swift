@@ -59,16 +59,15 @@ struct JournalReplay {
     let memory = AlignedBuffer(capacity: max(try file.size(), JournalFormat.alignment))
     memory.zero(0..<JournalFormat.headerSize)
     let size = try file.read(into: memory.bytes, at: 0)
-    let bytes = UnsafeRawBufferPointer(rebasing: memory.bytes[0..<size])
+    let content = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[0..<size])
+    let bytes = UnsafeRawBufferPointer(content)
     guard let header = JournalFormat.parseHeader(bytes) else {
-      // A new file whose header never reached the disk has nothing else either.
-      let isUnborn = bytes.prefix(JournalFormat.headerSize).allSatisfy { $0 == 0 }
-      if !(isLast && isUnborn) { report(&outcome, path, "its header fails its checksum") }
+      // A file gets its name when its header is on the disk.
+      report(&outcome, path, "its header fails its checksum")
       return
     }
     guard header.first == first else {
-      // A recycled file that was renamed, but not yet begun: its records are those of its former life.
-      if !isLast { report(&outcome, path, "its header is that of another file") }
+      report(&outcome, path, "its header is that of another file")
       return
     }
     let useMark = mark.file == first && mark.offset >= UInt64(JournalFormat.headerSize)
@@ -76,7 +75,7 @@ struct JournalReplay {
       logID: header.logID, offset: useMark ? Int(clamping: mark.offset) : JournalFormat.headerSize,
       expected: useMark ? mark.sequence + 1 : first)
     while true {
-      switch scan.next(bytes) {
+      switch scan.next(content) {
       case .record(let payload, let sequence):
         expected = max(expected, sequence + 1)
         guard sequence > mark.sequence else { continue }
@@ -84,6 +83,10 @@ struct JournalReplay {
         try visit(bytes, payload, sequence)
       case .damaged(let offset):
         report(&outcome, path, "the record at \(offset) fails its checksum, and whole records follow it")
+      case .damagedTail(let offset):
+        // The number of a record that was synced is not given twice.
+        expected += 1
+        report(&outcome, path, "the last record, at \(offset), was written wholly, and fails its checksum")
       case .end(let offset):
         if isLast {
           logger.debug("End of the journal.", metadata: ["path": "\(path)", "offset": "\(offset)"])

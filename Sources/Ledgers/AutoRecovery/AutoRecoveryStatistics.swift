@@ -20,6 +20,8 @@ public struct AutoRecoveryStatistics: Codable, Equatable, Sendable {
   /// Ledgers found to be placed against the policy, in the last check
   /// (`auditor_NUM_LEDGERS_NOT_ADHERING_TO_PLACEMENT_POLICY`).
   public var ledgersNotAdheringToPlacementPolicy: Int64 = 0
+  /// Bookies that may have lost entries, and of which every ledger was compared and repaired.
+  public var limboBookiesRepaired: Int64 = 0
   /// Ledgers repaired (`replication_worker_rereplicate`, its successes).
   public var ledgersRepaired: Int64 = 0
   /// Attempts to repair a ledger that did not succeed.

@@ -16,6 +16,10 @@ enum BookieRegistration {
   /// What bookies found to be damaged: `<bookie>/<ledger>` has the numbers of entries, separated by commas.
   static let damaged = "/bookies/damaged/"
 
+  /// Bookies that may have lost entries and do not know which: `limbo <highest ledger>`, and when all of them have been
+  /// compared with their other copies `repaired <highest ledger>`.
+  static let limbo = "/bookies/limbo/"
+
   private struct Value: Decodable {
     var host: String
     var port: Int
@@ -54,6 +58,18 @@ enum BookieRegistration {
     let entries = String(decoding: record.value, as: UTF8.self).split(separator: ",").compactMap { EntryID($0) }
     return (id, entries.map { SuspectCopies(bookie: String(path[..<slash]), first: $0, last: $0) })
   }
+
+  /// The bookie in limbo that a record below ``limbo`` names, and the highest ledger that may be concerned; nil if it names
+  /// none, or one that is repaired already.
+  static func parseLimbo(_ record: MetadataRecord) -> (bookie: String, through: LedgerID)? {
+    guard record.key.hasPrefix(limbo) else { return nil }
+    let words = String(decoding: record.value, as: UTF8.self).split(separator: " ")
+    guard words.count == 2, words[0] == "limbo", let through = LedgerID(words[1]) else { return nil }
+    return (String(record.key.dropFirst(limbo.count)), through)
+  }
+
+  /// What the record becomes when all is repaired.
+  static func repaired(through: LedgerID) -> [UInt8] { Array("repaired \(through)".utf8) }
 
   /// All registered bookies, with what operators decided.
   static func readAll(

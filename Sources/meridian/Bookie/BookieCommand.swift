@@ -11,5 +11,6 @@ struct BookieCommand: AsyncParsableCommand {
       Example: meridian bookie list
       Example: meridian bookie readonly on --bookie bookie-2
       """,
-    subcommands: [BookieRunCommand.self] + BookieReportVerbs.all + BookieMaintenanceVerbs.all)
+    subcommands: [BookieRunCommand.self] + BookieReportVerbs.all + BookieMaintenanceVerbs.all
+      + [BookieRebuildIndexCommand.self])
 }

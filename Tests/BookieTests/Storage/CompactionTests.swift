@@ -165,7 +165,7 @@ struct CompactionTests {
     }
   }
 
-  @Test("A ledger that is deleted, and an entry that is added again, while compaction copies")
+  @Test("Scenario: a ledger is deleted, and an entry is added again, while compaction copies")
   func races() throws {
     let rig = try Self.halfDeleted()
     let storage = try #require(rig.storage)

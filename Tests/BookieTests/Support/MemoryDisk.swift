@@ -27,6 +27,9 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
   var failsAt: Int?
   /// Most bytes in all files.
   var capacity = Int.max
+  /// The error number of a change that fails, by what is done ("Writing", "Syncing" ...) and the file; that of the index is
+  /// "index".
+  var fault: ((_ action: String, _ path: String) -> Int32?)?
 
   // MARK: Faults
 
@@ -68,6 +71,14 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
     }
   }
 
+  /// Puts other bytes into a file, durably.
+  func replace(_ path: String, with bytes: [UInt8]) {
+    lock.withLock {
+      names[path]?.current = bytes
+      names[path]?.durable = bytes
+    }
+  }
+
   /// The bytes of a file as they are now.
   func bytes(_ path: String) -> [UInt8] { lock.withLock { names[path]?.current ?? [] } }
 
@@ -83,6 +94,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
   private func change(_ action: String, _ path: String) throws(BookieError) {
     operations += 1
     if let failsAt, operations >= failsAt { throw .io(action: action, path: path, errno: EIO) }
+    if let number = fault?(action, path) { throw .io(action: action, path: path, errno: number) }
   }
 
   private func locked<R>(_ body: () throws(BookieError) -> R) throws(BookieError) -> R {

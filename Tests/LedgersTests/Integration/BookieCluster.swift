@@ -1,4 +1,3 @@
-import Bookie
 import Logging
 import MetadataStore
 import NIOCore
@@ -6,6 +5,7 @@ import NIOPosix
 import Testing
 import TestSupport
 
+@testable import Bookie
 @testable import Ledgers
 
 /// How a client reaches the bookies.
@@ -50,9 +50,10 @@ actor BookieCluster {
     self.group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
   }
 
-  func start(_ id: String) async throws {
+  func start(_ id: String, _ adjust: @Sendable (inout BookieConfiguration) -> Void = { _ in }) async throws {
     var configuration = BookieConfiguration(bookieID: id, directory: directory.file(id))
     configuration.journalPreallocation = 1024 * 1024
+    adjust(&configuration)
     let bookie = try await Bookie.start(
       configuration: configuration, metadata: metadata, group: group, logger: Logger(label: "bookie"))
     bookies[id] = bookie
@@ -73,6 +74,17 @@ actor BookieCluster {
     registry.remove(id)
     try await bookies.removeValue(forKey: id)?.shutdown()
   }
+
+  /// Ends a bookie as a process dies.
+  func kill(_ id: String) async throws {
+    registry.remove(id)
+    try await bookies.removeValue(forKey: id)?.abandon()
+  }
+
+  func bookie(_ id: String) -> Bookie? { bookies[id] }
+
+  /// Where a bookie's data is.
+  nonisolated func directory(of id: String) -> String { directory.file(id) }
 
   var bookieIDs: [String] { bookies.keys.sorted() }
 

@@ -96,12 +96,14 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
   func flipJournal() -> Bool {
     let paths = names.keys.filter { $0.hasSuffix(".journal") && names[$0]?.isDirty == false }.sorted()
     guard !paths.isEmpty, let node = names[chance.pick(paths)] else { return false }
-    let records = node.bytes.withUnsafeBytes { bytes -> [Range<Int>] in
-      guard let header = JournalFormat.parseHeader(bytes) else { return [] }
+    var copy = node.bytes
+    let records = copy.withUnsafeMutableBytes { bytes -> [Range<Int>] in
+      guard let header = JournalFormat.parseHeader(UnsafeRawBufferPointer(bytes)) else { return [] }
       var records: [Range<Int>] = []
       var scan = JournalScan(logID: header.logID, expected: nil)
       while case .record(let payload, _) = scan.next(bytes) {
-        records.append(payload.lowerBound - JournalFormat.recordHeaderSize..<payload.upperBound)
+        // A marker has nothing to lose.
+        if !payload.isEmpty { records.append(payload) }
       }
       return records
     }

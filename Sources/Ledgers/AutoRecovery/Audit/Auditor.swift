@@ -56,6 +56,7 @@ struct Auditor {
       times: try await client.marks.auditTimes(), nowMs: UnderReplicationStore.nowMs())
     var times = schedule.times
     var damage: [String: MetadataVersion] = [:]
+    var limbo = LimboAudit(client: client, metadata: metadata, statistics: statistics, logger: logger)
     while !lease.isExpired {
       try await Task.sleep(for: configuration.pollInterval)
       guard try await client.marks.disabledSinceMs() == nil else { continue }
@@ -68,6 +69,7 @@ struct Auditor {
       if schedule.delayed > delayed { statistics.add { $0.bookieAuditsDelayed += 1 } }
       for check in checks { try await run(check, lease) }
       try await collectDamage(&damage)
+      try await limbo.look { !lease.isExpired }
       if let requested { try await client.marks.auditDone(requested) }
       if schedule.times != times {
         times = schedule.times

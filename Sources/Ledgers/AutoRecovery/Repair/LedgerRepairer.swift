@@ -24,6 +24,14 @@ struct LedgerRepairer {
     _ mark: UnderReplicatedLedger, proceed: @escaping @Sendable () async throws -> Void
   ) async throws -> Outcome {
     guard var metadata = try await read(mark.ledgerID) else { return .repaired }
+    if let limbo = mark.limbo, metadata.state != .closed,
+      metadata.lastSegment.ensemble.contains(where: { limbo[$0] != nil })
+    {
+      // It has fenced the ledger already. What it should have is known when the others have said where the ledger ends.
+      _ = try await client.openLedger(mark.ledgerID, on: loop)
+      guard let now = try await read(mark.ledgerID) else { return .repaired }
+      metadata = now
+    }
     var plan = plan(for: mark, metadata)
     if !plan.lostFromOpenSegment.isEmpty {
       if let reason = try await closeAbandoned(mark, metadata, plan) {
@@ -89,7 +97,7 @@ struct LedgerRepairer {
   private func plan(for mark: UnderReplicatedLedger, _ metadata: LedgerMetadata) -> RepairPlan {
     let registered = client.directory.registered
     return RepairPlan(
-      metadata: metadata, suspects: mark.suspects,
+      metadata: metadata, suspects: mark.suspects(of: metadata),
       misplaced: { fragment in
         mark.isMisplaced && configuration.repairedPlacementPolicyNotAdheringBookieEnable
           ? misplacedSlots(fragment, metadata, registered) : []

@@ -74,7 +74,7 @@ struct ReplicationWorker {
     guard let present = try await marks.read(mark.ledgerID) else { return }
     let isNews =
       present.ledger.suspects != mark.suspects || present.ledger.lostBookies != mark.lostBookies
-      || present.ledger.isMisplaced != mark.isMisplaced
+      || present.ledger.isMisplaced != mark.isMisplaced || present.ledger.limbo != mark.limbo
     switch outcome {
     case .repaired:
       repairer.statistics.add { $0.ledgersRepaired += 1 }

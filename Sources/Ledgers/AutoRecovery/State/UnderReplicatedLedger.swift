@@ -19,6 +19,9 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
   public var lostBookies: [String]
   /// Copies in doubt on bookies that are there.
   public var suspects: [SuspectCopies]
+  /// Bookies of the ledger that may have lost entries of it without knowing which: all that they should have is looked at.
+  /// The number, the highest ledger that existed then, tells one loss from the next. Nil: none.
+  public var limbo: [String: LedgerID]?
   /// Whether copies are in the same failure domain against the placement policy.
   public var isMisplaced: Bool
   /// When it was noticed first, ms since 1970.
@@ -53,6 +56,25 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
     lostBookies = all.sorted()
     nextAttemptMs = 0
     return true
+  }
+
+  /// Adds a bookie that may have lost entries of any ledger up to `through`. Returns whether that is news.
+  mutating func add(limbo bookie: String, through: LedgerID) -> Bool {
+    guard limbo?[bookie] != through else { return false }
+    limbo = (limbo ?? [:]).merging([bookie: through]) { _, new in new }
+    nextAttemptMs = 0
+    return true
+  }
+
+  /// All copies in doubt: those that are named, and whatever bookies in limbo should have.
+  func suspects(of metadata: LedgerMetadata) -> [SuspectCopies] {
+    guard let limbo, !limbo.isEmpty else { return suspects }
+    let whole = metadata.fragments.flatMap { fragment in
+      fragment.ensemble.filter { limbo[$0] != nil }.map {
+        SuspectCopies(bookie: $0, first: fragment.firstEntry, last: fragment.lastEntry)
+      }
+    }
+    return SuspectCopies.merged(suspects + whole)
   }
 
   /// Adds copies in doubt. Returns whether that is news.

@@ -1,0 +1,74 @@
+import MetadataStore
+
+extension GarbageCollector {
+  private static let root = "/ledgers/"
+  private static let marks = "/ledgers/underreplicated/ledgers/"
+  private static let locks = "/ledgers/underreplicated/locks/"
+
+  /// Looks for closed ledgers whose entries are stored here although metadata names other bookies for all of them, and has them
+  /// removed. That happens when a bookie comes back after auto-recovery has made its copies elsewhere.
+  ///
+  /// Auto-recovery may be about to name this bookie. So each is removed only under the lock that auto-recovery takes, when the
+  /// metadata was read again, and when the ledger is not marked for repair, since a repair that was broken off goes on with
+  /// what it has copied.
+  /// - Returns: the number of ledgers that were removed; none while another search runs.
+  @discardableResult
+  func overReplicatedRound() async throws -> Int {
+    guard begin() else { return 0 }
+    defer { end() }
+    let local = storage.state.withLockedValue { state in
+      state.table.ids.filter { id in state.table[id].map { $0.lastEntry >= 0 && !$0.isInLimbo } ?? false }
+    }
+    let strange = try await filter(local) { try await self.isElsewhere($0) }.sorted()
+    guard !strange.isEmpty else { return 0 }
+    guard !selection.isMass(strange.count, of: local.count) else {
+      refuseMassDelete("Most ledgers are stored by other bookies, as metadata says", strange.count, local.count)
+      return 0
+    }
+    let lease = try await metadata.grantLease(ttl: storage.configuration.registrationTTL)
+    var removed = 0
+    do {
+      for id in strange where try await remove(id, lease) { removed += 1 }
+    } catch {
+      try? await lease.revoke()
+      throw error
+    }
+    try await lease.revoke()
+    if removed > 0 {
+      logger.info("Entries that other bookies hold were removed.", metadata: ["ledgers": "\(removed)"])
+    }
+    return removed
+  }
+
+  /// Whether metadata has the ledger, closed, and without this bookie.
+  private func isElsewhere(_ id: Int64) async throws -> Bool {
+    guard let record = try await metadata.get("\(Self.root)\(id)"), let members = LedgerMembers(record.value) else {
+      return false
+    }
+    return members.isClosed && !members.bookies.contains(storage.configuration.bookieID)
+  }
+
+  /// Removes what is here of a ledger; false if somebody works on it, or if it is not so any more.
+  private func remove(_ id: Int64, _ lease: MetadataLease) async throws -> Bool {
+    try Task.checkCancellation()
+    let lock = "\(Self.locks)\(id)"
+    let version: MetadataVersion
+    do {
+      version = try await metadata.put(
+        lock, Array(storage.configuration.bookieID.utf8), expected: .absent, lease: lease)
+    } catch MetadataError.versionMismatch {
+      return false
+    }
+    var isFree = false
+    do {
+      isFree = try await metadata.get("\(Self.marks)\(id)") == nil
+      if isFree { isFree = try await isElsewhere(id) }
+      if isFree, !lease.isExpired { await storage.vacate([id]) } else { isFree = false }
+    } catch {
+      try? await metadata.delete(lock, expected: .exactly(version))
+      throw error
+    }
+    try await metadata.delete(lock, expected: .exactly(version))
+    return isFree
+  }
+}

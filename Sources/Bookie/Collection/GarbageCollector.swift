@@ -1,0 +1,105 @@
+import Logging
+import MetadataStore
+import NIOCore
+
+/// Looks for ledgers that metadata no longer has, one by one, and has them deleted; rarely also for those that metadata has
+/// elsewhere.
+actor GarbageCollector {
+  let storage: BookieStorage
+  let metadata: any MetadataStore
+  let logger: Logger
+  private(set) var selection: GarbageSelection
+  private var isRunning = false
+
+  init(storage: BookieStorage, metadata: any MetadataStore, logger: Logger) {
+    self.storage = storage
+    self.metadata = metadata
+    self.logger = logger
+    selection = GarbageSelection(
+      share: storage.configuration.garbageCollectionMassDeleteShare,
+      minimum: storage.configuration.garbageCollectionMassDeleteMinimum)
+  }
+
+  /// Whether a search may begin: one at a time.
+  func begin() -> Bool {
+    guard !isRunning else { return false }
+    isRunning = true
+    return true
+  }
+
+  /// A search has ended.
+  func end() {
+    isRunning = false
+  }
+
+  /// One round. A ledger is asked for only after it was seen here, so that one that is being created is not taken for deleted.
+  /// - Returns: the number of ledgers that were deleted; none while another round runs.
+  @discardableResult
+  func round() async throws -> Int {
+    guard begin() else { return 0 }
+    defer { end() }
+    let start = storage.environment.now()
+    let local = storage.ledgerIDs
+    let metadata = metadata
+    let missing = Set(try await filter(local) { try await metadata.get("/ledgers/\($0)") == nil })
+    let spent = (storage.environment.now() - start).nanoseconds
+    storage.state.withLockedValue { $0.statistics.collectionLatency.record(nanoseconds: spent) }
+    switch selection.round(local: local.count, missing: missing) {
+    case .delete(let ledgers):
+      guard !ledgers.isEmpty else { return 0 }
+      await storage.delete(ledgers)
+      logger.info("Deleted ledgers were removed.", metadata: ["count": "\(ledgers.count)"])
+      return ledgers.count
+    case .refuse(let missing, let total):
+      refuseMassDelete("Most ledgers are missing from metadata", missing, total)
+      return 0
+    }
+  }
+
+  /// Raises that a search found too much to be believed.
+  func refuseMassDelete(_ what: String, _ count: Int, _ total: Int) {
+    storage.state.withLockedValue { $0.statistics.refusedMassDeletes += 1 }
+    logger.error(
+      "\(what); none is deleted. Check the metadata store.",
+      metadata: ["found": "\(count)", "ledgers": "\(total)"])
+  }
+
+  /// Those of the ledgers for which `body`, which asks the metadata store, says yes; some are asked for at a time.
+  func filter(
+    _ ledgers: [Int64], _ body: @escaping @Sendable (Int64) async throws -> Bool
+  ) async throws -> [Int64] {
+    try await withThrowingTaskGroup(of: Int64?.self) { group in
+      var found: [Int64] = []
+      var next = ledgers.makeIterator()
+      func ask(_ id: Int64) {
+        group.addTask { try await body(id) ? id : nil }
+      }
+      for _ in 0..<16 { if let id = next.next() { ask(id) } }
+      while let answer = try await group.next() {
+        if let id = answer { found.append(id) }
+        try Task.checkCancellation()
+        if let id = next.next() { ask(id) }
+      }
+      return found
+    }
+  }
+
+  /// Rounds until the task is cancelled.
+  func run(every interval: Duration) async {
+    let rare = storage.configuration.overReplicatedLedgerInterval
+    var last = ContinuousClock.now
+    while !Task.isCancelled {
+      do {
+        try await Task.sleep(for: interval)
+        try await round()
+        guard rare > .zero, ContinuousClock.now - last >= rare else { continue }
+        try await overReplicatedRound()
+        last = .now
+      } catch is CancellationError {
+        return
+      } catch {
+        logger.warning("The search for deleted ledgers failed; trying again later.", metadata: ["error": "\(error)"])
+      }
+    }
+  }
+}
