@@ -14,11 +14,13 @@ struct PerfCommand: AsyncParsableCommand {
         meridian perf produce demo/perf/t --producers 8 --size 100 --no-batching
         meridian perf consume demo/perf/t --from earliest
         meridian perf replicate demo/orders/perf --from us --to eu --rate 1000
+        meridian perf ledger --directory /data
         meridian perf bookie adds latency reads --directory /data
         meridian perf journal --directory /data/journal --size 128K
       """,
     subcommands: [
-      PerfProduceCommand.self, PerfConsumeCommand.self, PerfReplicateCommand.self, PerfBookieCommand.self, BookieStartProbe.self,
-      PerfJournalCommand.self,
+      PerfProduceCommand.self, PerfConsumeCommand.self, PerfReplicateCommand.self, PerfLedgerCommand.self,
+      PerfBookieCommand.self,
+      PerfJournalCommand.self, BookieStartProbe.self, LedgerBookieProcess.self,
     ])
 }

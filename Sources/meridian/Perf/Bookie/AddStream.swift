@@ -1,4 +1,5 @@
 import BookieWire
+import Foundation
 import Histogram
 import NIOCore
 

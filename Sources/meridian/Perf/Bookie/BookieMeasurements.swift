@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import NIOPosix
 
 /// The measurements of `perf bookie`, one after the other, each with a bookie of its own. Used by one task.

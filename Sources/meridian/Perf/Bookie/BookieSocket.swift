@@ -61,10 +61,10 @@ final class BookieSocket {
   /// - Parameter atMost: nil waits for ever.
   func receive(into buffer: UnsafeMutableRawBufferPointer, atMost time: Duration?) throws -> Int {
     if let time {
-      var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-      let nanoseconds = max(0, Int64(time.inSeconds * 1e9))
-      var timeout = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-      guard ppoll(&poll, 1, &timeout, nil) > 0 else { return 0 }
+      var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      // Whole milliseconds, of which none is lost.
+      let milliseconds = Int32(clamping: Int64((max(0, time.inSeconds) * 1000).rounded(.up)))
+      guard poll(&wanted, 1, milliseconds) > 0 else { return 0 }
     }
     while true {
       let count = read(descriptor, buffer.baseAddress, buffer.count)
