@@ -38,7 +38,8 @@ struct ReadStream: Sendable {
     var outcome = Outcome()
     var asked = 0
     var answered = 0
-    var times: CircularBuffer<ContinuousClock.Instant> = []
+    /// Batches under way by their first entry: a bookie answers them in any order.
+    var times: [UInt64: ContinuousClock.Instant] = [:]
     var reader = BookieFrameReader(maximumFrameLength: 8 << 20)
     let start = ContinuousClock.now
     let cpuStart = CPUTime.thread
@@ -47,7 +48,7 @@ struct ReadStream: Sendable {
       while asked < count, times.count < max(1, window) {
         let part = min(batch, count - asked)
         try ask(socket, firstEntry + Int64(asked), part)
-        times.append(.now)
+        times[UInt64(firstEntry + Int64(asked))] = .now
         asked += part
       }
       var bytes = ByteBufferAllocator().buffer(capacity: 1 << 20)
@@ -59,20 +60,22 @@ struct ReadStream: Sendable {
         guard case .batchRead(let answer) = try BookieResponse(decoding: frame) else {
           throw CommandFailure("the bookie's answer is not one to a batch read")
         }
-        let wanted = min(batch, count - answered)
+        guard let sent = times.removeValue(forKey: answer.requestID) else {
+          throw CommandFailure("the bookie answered a batch read that was not asked")
+        }
+        let wanted = min(batch, count - Int(Int64(answer.requestID) - firstEntry))
         guard answer.code == .ok, answer.entries.count == wanted else {
           throw CommandFailure(
-            "entry \(firstEntry + Int64(answered)) of ledger \(ledgerID): \(answer.code), "
+            "entry \(answer.requestID) of ledger \(ledgerID): \(answer.code), "
               + "\(answer.entries.count) entries of \(wanted)")
         }
-        for entry in answer.entries {
-          try verify(entry, firstEntry + Int64(answered))
-          answered += 1
+        for (index, entry) in answer.entries.enumerated() {
+          try verify(entry, Int64(answer.requestID) + Int64(index))
           outcome.bytes += entry.readableBytes
         }
-        outcome.entries += answer.entries.count
-        let microseconds = (ContinuousClock.now - times.removeFirst()).inSeconds * 1e6
-        _ = outcome.latency.record(UInt64(max(1, min(6e8, microseconds))))
+        answered += wanted
+        outcome.entries += wanted
+        _ = outcome.latency.record(UInt64(max(1, min(6e8, (ContinuousClock.now - sent).inSeconds * 1e6))))
       }
     }
     outcome.seconds = (ContinuousClock.now - start).inSeconds
