@@ -37,6 +37,7 @@ final class BookieStorage: Sendable {
   let logs: EntryLogs
   let usage: LogUsage
   let readCache: ReadCache
+  let flights = ReadFlights()
   let journals: [Journal]
   let workers: StorageWorkers
   let damage = DamageList()

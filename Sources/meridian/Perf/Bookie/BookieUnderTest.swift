@@ -39,7 +39,7 @@ final class BookieUnderTest: Sendable {
     configuration.garbageCollectionInterval = .seconds(24 * 3600)
     change(&configuration)
     var logger = Logger(label: "perf")
-    logger.logLevel = .warning
+    logger.logLevel = .error
     let bookie = try await Bookie.start(
       configuration: configuration, metadata: metadata, group: group, logger: logger)
     return BookieUnderTest(bookie, directory, metadata)
