@@ -141,7 +141,8 @@ let package = Package(
       name: "meridian",
       dependencies: [
         "Mesh", "Admin", "Bookie", "BookieWire", "Broker", "Checksums", "GeoReplication", "Ledgers", "MetadataStore",
-        "PulsarClient", "PulsarWire", "Transport", "Compression", nio, nioPosix, concurrencyHelpers, logging, arguments, histogram, atomics,
+        "PulsarClient", "PulsarWire", "Transport", "Compression", nio, nioPosix, concurrencyHelpers, logging, arguments,
+        histogram, atomics,
       ], swiftSettings: strict),
 
     // Tests
