@@ -140,8 +140,9 @@ let package = Package(
     .executableTarget(
       name: "meridian",
       dependencies: [
-        "Mesh", "Admin", "Bookie", "Broker", "GeoReplication", "PulsarClient", "PulsarWire", "Transport", "Compression",
-        nio, nioPosix, concurrencyHelpers, logging, arguments, histogram, atomics,
+        "Mesh", "Admin", "Bookie", "BookieWire", "Broker", "Checksums", "GeoReplication", "Ledgers", "MetadataStore",
+        "PulsarClient", "PulsarWire", "Transport", "Compression", nio, nioPosix, concurrencyHelpers, logging, arguments,
+        histogram, atomics,
       ], swiftSettings: strict),
 
     // Tests

@@ -115,7 +115,7 @@ public final class Bookie: BookieService, Sendable {
   }
 
   /// Ends like a process that dies: what is in memory is not flushed, and the next start replays the journal.
-  func abandon() async throws {
+  package func abandon() async throws {
     try await stop(checkpoint: false)
   }
 

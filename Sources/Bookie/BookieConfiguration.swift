@@ -126,8 +126,8 @@ public struct BookieConfiguration: Sendable {
   /// Disks, clocks, chance and threads.
   package var environment = StorageEnvironment.real
 
-  /// Faults for tests.
-  var faults = BookieFaults()
+  /// Faults for tests and measurements.
+  package var faults = BookieFaults()
 
   var diskThresholds: DiskWatch.Thresholds {
     DiskWatch.Thresholds(
@@ -158,10 +158,10 @@ public struct BookieConfiguration: Sendable {
   }
 }
 
-/// Places where a test can make a disk fail or stall.
-struct BookieFaults: Sendable {
+/// Places where a test or a measurement can make a disk fail or stall.
+package struct BookieFaults: Sendable {
   /// Called in place of nothing before each sync of the journal; throwing is a failed sync.
-  var beforeJournalSync: (@Sendable () throws(BookieError) -> Void)?
+  package var beforeJournalSync: (@Sendable () throws(BookieError) -> Void)?
   /// Called before each flush of the write cache; throwing is a failed flush.
-  var beforeFlush: (@Sendable () throws(BookieError) -> Void)?
+  package var beforeFlush: (@Sendable () throws(BookieError) -> Void)?
 }

@@ -40,6 +40,28 @@ final class ReadCache: Sendable {
     }
   }
 
+  /// Entries with consecutive numbers from `entryID` on that were read together: at most `count`, and not many more than
+  /// `bytes` in all.
+  func entries(ledgerID: Int64, from entryID: Int64, atMost count: Int, bytes: Int64) -> [ByteBuffer] {
+    state.withLockedValue { state in
+      for block in (state.blocks[ledgerID] ?? []).reversed() {
+        guard let first = block.entryIDs.first, let last = block.entryIDs.last, first <= entryID, entryID <= last,
+          let start = Self.index(of: entryID, in: block.entryIDs)
+        else { continue }
+        var end = start
+        var size: Int64 = 0
+        while end < block.entries.count, end - start < count, size <= bytes,
+          block.entryIDs[end] == entryID + Int64(end - start)
+        {
+          size += 4 + Int64(block.entries[end].readableBytes)
+          end += 1
+        }
+        return Array(block.entries[start..<end])
+      }
+      return []
+    }
+  }
+
   /// Keeps entries, which are in order.
   func insert(ledgerID: Int64, entryIDs: [Int64], entries: [ByteBuffer]) {
     let byteCount = entries.reduce(64) { $0 + $1.readableBytes + 32 }

@@ -24,16 +24,26 @@ struct WriteCacheHalf {
   ) {
     let index = UInt32(segments.count)
     segments.append(segment)
-    for entry in entries {
-      insert(
-        entry.ledgerID, Item(entryID: entry.entryID, segment: index, location: entry.location))
+    var start = 0
+    while start < entries.count {
+      // Most batches are of one ledger: it is looked up once for all entries of it that follow each other.
+      let ledgerID = entries[start].ledgerID
+      var end = start + 1
+      while end < entries.count, entries[end].ledgerID == ledgerID { end += 1 }
+      Self.insert(entries[start..<end], index, into: &ledgers[ledgerID, default: []], &byteCount, &entryCount)
+      start = end
     }
   }
 
-  private mutating func insert(_ ledgerID: Int64, _ item: Item) {
-    byteCount += Int(item.location.length) + MemoryLayout<Item>.stride
-    let replaced = Self.insert(item, into: &ledgers[ledgerID, default: []])
-    if !replaced { entryCount += 1 }
+  private static func insert(
+    _ entries: ArraySlice<(ledgerID: Int64, entryID: Int64, location: EntrySegment.Location)>, _ segment: UInt32,
+    into items: inout [Item], _ byteCount: inout Int, _ entryCount: inout Int
+  ) {
+    for entry in entries {
+      byteCount += Int(entry.location.length) + MemoryLayout<Item>.stride
+      let item = Item(entryID: entry.entryID, segment: segment, location: entry.location)
+      if !insert(item, into: &items) { entryCount += 1 }
+    }
   }
 
   /// Returns whether an entry of the same number was replaced.
@@ -58,6 +68,9 @@ struct WriteCacheHalf {
     guard index < items.count, items[index].entryID == entryID else { return nil }
     return entry(items[index])
   }
+
+  /// Whether anything of the ledger is here.
+  func contains(ledgerID: Int64) -> Bool { ledgers[ledgerID] != nil }
 
   /// The bytes of an item.
   func entry(_ item: Item) -> ByteBuffer {
@@ -118,6 +131,11 @@ struct WriteCache {
 
   func entry(ledgerID: Int64, entryID: Int64) -> ByteBuffer? {
     active.entry(ledgerID: ledgerID, entryID: entryID) ?? flushing?.entry(ledgerID: ledgerID, entryID: entryID)
+  }
+
+  /// Whether anything of the ledger is here.
+  func contains(ledgerID: Int64) -> Bool {
+    active.contains(ledgerID: ledgerID) || flushing?.contains(ledgerID: ledgerID) ?? false
   }
 
   /// The entries of a ledger, in no order.

@@ -34,9 +34,26 @@ final class EntryLogWriter {
   func append(_ entry: ByteBuffer, ledgerID: Int64) throws(BookieError) {
     let size = entry.readableBytes
     let crc = entry.withUnsafeReadableBytes { EntryLogFormat.checksum($0, seed: seed) }
-    let prefix = (UInt32(size).bigEndian, crc.bigEndian)
+    let total = LocationRun.recordOverhead + size
+    if buffered + total > buffer.bytes.count { try drain() }
+    if total <= buffer.bytes.count {
+      buffer.bytes.storeBytes(of: UInt32(size).bigEndian, toByteOffset: buffered, as: UInt32.self)
+      buffer.bytes.storeBytes(of: crc.bigEndian, toByteOffset: buffered + 4, as: UInt32.self)
+      entry.withUnsafeReadableBytes { bytes in
+        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[(buffered + 8)..<(buffered + total)])
+          .copyMemory(from: bytes)
+      }
+      buffered += total
+    } else {
+      try appendLarge(entry, UInt32(size), crc)
+    }
+    usage[ledgerID, default: 0] += Int64(total)
+  }
+
+  /// Appends an entry that is larger than the buffer.
+  private func appendLarge(_ entry: ByteBuffer, _ size: UInt32, _ crc: UInt32) throws(BookieError) {
     var failure: BookieError?
-    withUnsafeBytes(of: prefix) { prefix in
+    withUnsafeBytes(of: (size.bigEndian, crc.bigEndian)) { prefix in
       entry.withUnsafeReadableBytes { bytes in
         do throws(BookieError) {
           try append(prefix)
@@ -47,7 +64,6 @@ final class EntryLogWriter {
       }
     }
     if let failure { throw failure }
-    usage[ledgerID, default: 0] += Int64(size + LocationRun.recordOverhead)
   }
 
   /// Counts nothing of this ledger any more: it was deleted.

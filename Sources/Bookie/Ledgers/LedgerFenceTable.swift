@@ -103,7 +103,7 @@ struct LedgerFenceTable {
   mutating func add(
     _ ledgerID: Int64, entryID: Int64, key: LedgerMasterKey, isRecovery: Bool
   ) -> AddDecision {
-    guard var ledger = ledgers[ledgerID] else {
+    guard let index = ledgers.index(forKey: ledgerID) else {
       var ledger = newLedger(ledgerID)
       // Its fence may have been in what is lost.
       if ledger.fence != .none && !isRecovery { return .fenced }
@@ -114,6 +114,7 @@ struct LedgerFenceTable {
       count += 1
       return .accept(isNew: true)
     }
+    var ledger = ledgers.values[index]
     if ledger.isDeleted { return .fenced }
     if let known = ledger.key, known != key { return .unauthorized }
     if ledger.fence != .none && !isRecovery { return .fenced }
@@ -124,7 +125,8 @@ struct LedgerFenceTable {
     }
     if isNew || entryID > ledger.lastEntry {
       ledger.lastEntry = max(ledger.lastEntry, entryID)
-      ledgers[ledgerID] = ledger
+      // By its place: the ledger was looked up already.
+      ledgers.values[index] = ledger
     }
     return .accept(isNew: isNew)
   }

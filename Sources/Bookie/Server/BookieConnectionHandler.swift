@@ -15,7 +15,8 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
   private let logger: Logger
   private var session: BookieSession
   private var reader: BookieFrameReader
-  private var writer = BookieFrameWriter()
+  /// A write of its own costs more than copying an entry of this size.
+  private var writer = BookieFrameWriter(gatherLimit: 16 * 1024)
   private var context: ChannelHandlerContext?
   private var receivedBytes = 0
   /// Reads that are not answered yet.

@@ -41,6 +41,20 @@ struct AddBatch {
         requestID: add.requestID, item: item, location: location))
   }
 
+  /// The adds from `start` on that are of the same ledger in the same way: where they end, and the highest entry among them.
+  func group(from start: Int) -> (end: Int, lastEntry: Int64) {
+    let first = adds[start]
+    var lastEntry = first.entryID
+    var end = start + 1
+    while end < adds.count {
+      let next = adds[end]
+      guard next.ledgerID == first.ledgerID, next.isRecovery == first.isRecovery, next.key == first.key else { break }
+      lastEntry = max(lastEntry, next.entryID)
+      end += 1
+    }
+    return (end, lastEntry)
+  }
+
   /// Takes back an add that the table refuses.
   mutating func void(_ index: Int) {
     segment.void(item: adds[index].item, length: Int(adds[index].location.length))

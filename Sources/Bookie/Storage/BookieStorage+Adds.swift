@@ -48,24 +48,35 @@ extension BookieStorage {
     var entries: [(ledgerID: Int64, entryID: Int64, location: EntrySegment.Location)] = []
     entries.reserveCapacity(batch.adds.count)
     var refusedIndices: Set<Int> = []
-    for index in batch.adds.indices {
-      let add = batch.adds[index]
-      var response = AddResponse(
-        requestID: add.requestID, code: .ok, ledgerID: add.ledgerID, entryID: add.entryID)
-      switch state.table.add(add.ledgerID, entryID: add.entryID, key: add.key, isRecovery: add.isRecovery) {
+    var start = 0
+    while start < batch.adds.count {
+      let (end, lastEntry) = batch.group(from: start)
+      let first = batch.adds[start]
+      // What is decided for one add of a group holds for all of it.
+      let code: BookieReturnCode
+      switch state.table.add(first.ledgerID, entryID: lastEntry, key: first.key, isRecovery: first.isRecovery) {
       case .accept(let isNew):
-        if isNew { batch.append(ledgerID: add.ledgerID, key: add.key) }
-        entries.append((add.ledgerID, add.entryID, add.location))
-        state.statistics.addedBytes += Int64(add.location.length)
-        if add.isRecovery { state.statistics.recoveryAdds += 1 }
-        receipts.append(response)
-        continue
-      case .fenced: response.code = .fenced
-      case .unauthorized: response.code = .unauthorized
+        if isNew { batch.append(ledgerID: first.ledgerID, key: first.key) }
+        if first.isRecovery { state.statistics.recoveryAdds += Int64(end - start) }
+        code = .ok
+      case .fenced: code = .fenced
+      case .unauthorized: code = .unauthorized
       }
-      batch.void(index)
-      refusedIndices.insert(index)
-      refusals.append(response)
+      for index in start..<end {
+        let add = batch.adds[index]
+        let response = AddResponse(
+          requestID: add.requestID, code: code, ledgerID: add.ledgerID, entryID: add.entryID)
+        if code == .ok {
+          entries.append((add.ledgerID, add.entryID, add.location))
+          state.statistics.addedBytes += Int64(add.location.length)
+          receipts.append(response)
+        } else {
+          batch.void(index)
+          refusedIndices.insert(index)
+          refusals.append(response)
+        }
+      }
+      start = end
     }
     state.statistics.adds += Int64(entries.count)
     state.statistics.rejectedAdds += Int64(refusals.count)

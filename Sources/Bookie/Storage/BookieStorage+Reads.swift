@@ -17,7 +17,9 @@ extension BookieStorage {
     switch request {
     case .read(let read):
       guard let result = entry(read.ledgerID, read.entryID, mayBlock: mayBlock) else { return nil }
-      count([result])
+      var bytes: Int64 = 0
+      if case .success(let entry) = result { bytes = Int64(entry.readableBytes) }
+      count(1, bytes: bytes)
       var response = ReadResponse(
         requestID: read.requestID, code: .ok, ledgerID: read.ledgerID, entryID: read.entryID)
       switch result {
@@ -47,37 +49,60 @@ extension BookieStorage {
       return .batchRead(response)
     }
     var size: Int64 = 36
-    var results: [Result<ByteBuffer, Refusal>] = []
+    var bytes: Int64 = 0
     while response.entries.count < maxCount {
       let (entryID, overflow) = read.startEntryID.addingReportingOverflow(Int64(response.entries.count))
       guard !overflow else { break }
-      guard let result = entry(read.ledgerID, entryID, mayBlock: mayBlock) else { return nil }
-      guard case .success(let entry) = result else {
-        if response.entries.isEmpty {
-          results.append(result)
-          if case .failure(let refusal) = result { response.code = refusal.code }
-        }
-        break
+      let found: [ByteBuffer]
+      switch entries(
+        read.ledgerID, entryID, atMost: maxCount - response.entries.count, bytes: maxSize - size, mayBlock: mayBlock)
+      {
+      case nil: return nil
+      case .failure(let refusal):
+        if response.entries.isEmpty { response.code = refusal.code }
+        found = []
+      case .success(let entries): found = entries
       }
-      size += 4 + Int64(entry.readableBytes)
-      if size > maxSize && !response.entries.isEmpty { break }
-      results.append(result)
-      response.entries.append(entry)
+      guard !found.isEmpty else { break }
+      var isFull = false
+      for entry in found {
+        size += 4 + Int64(entry.readableBytes)
+        isFull = size > maxSize && !response.entries.isEmpty
+        if isFull { break }
+        bytes += Int64(entry.readableBytes)
+        response.entries.append(entry)
+      }
+      if isFull { break }
     }
-    count(results)
+    count(max(1, response.entries.count), bytes: bytes)
     return .batchRead(response)
   }
 
-  private func count(_ results: [Result<ByteBuffer, Refusal>]) {
-    var bytes: Int64 = 0
-    for result in results {
-      if case .success(let entry) = result { bytes += Int64(entry.readableBytes) }
-    }
-    let total = bytes
+  private func count(_ entries: Int, bytes: Int64) {
     state.withLockedValue { state in
-      state.statistics.reads += Int64(results.count)
-      state.statistics.readBytes += total
+      state.statistics.reads += Int64(entries)
+      state.statistics.readBytes += bytes
     }
+  }
+
+  /// Entries that follow each other, at least one: as many as are in the same place in memory, and the one asked for from
+  /// wherever it is. Nil if that needs the disk and `mayBlock` is false.
+  private func entries(
+    _ ledgerID: Int64, _ entryID: Int64, atMost count: Int, bytes: Int64, mayBlock: Bool
+  ) -> Result<[ByteBuffer], Refusal>? {
+    let known = readCache.entries(ledgerID: ledgerID, from: entryID, atMost: count, bytes: bytes)
+    if !known.isEmpty {
+      // The table has the last word: it may have been deleted, or written anew, since it was read.
+      let isCurrent = state.withLockedValue { state in
+        guard let ledger = state.table[ledgerID], !ledger.isDeleted, !state.cache.contains(ledgerID: ledgerID) else {
+          return false
+        }
+        state.statistics.readCacheHits += Int64(known.count)
+        return true
+      }
+      if isCurrent { return .success(known) }
+    }
+    return entry(ledgerID, entryID, mayBlock: mayBlock)?.map { [$0] }
   }
 
   /// One entry; nil if that needs the disk and `mayBlock` is false.
@@ -159,8 +184,22 @@ extension BookieStorage {
       bytes += run.items[end].size
       end += 1
     }
-    let reader = try logs.reader(run.logID)
     let items = run.items[first..<end]
+    guard environment.hasThreads else { return try read(items, ledgerID, run.logID, offset, bytes) }
+    while true {
+      if let ticket = flights.board(ledgerID, entryID...run.items[end - 1].entryID) {
+        defer { flights.land(ticket) }
+        return try read(items, ledgerID, run.logID, offset, bytes)
+      }
+      if let entry = readCache.entry(ledgerID: ledgerID, entryID: entryID) { return entry }
+    }
+  }
+
+  /// Reads consecutive records into the read cache. Returns the first entry.
+  private func read(
+    _ items: ArraySlice<LocationRun.Item>, _ ledgerID: Int64, _ logID: UInt32, _ offset: UInt64, _ bytes: Int
+  ) throws(BookieError) -> ByteBuffer? {
+    let reader = try logs.reader(logID)
     let start = environment.now()
     defer {
       let spent = (environment.now() - start).nanoseconds

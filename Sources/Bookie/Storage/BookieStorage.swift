@@ -39,6 +39,7 @@ final class BookieStorage: Sendable {
   let logs: EntryLogs
   let usage: LogUsage
   let readCache: ReadCache
+  let flights = ReadFlights()
   let journals: [Journal]
   let workers: StorageWorkers
   let damage = DamageList()

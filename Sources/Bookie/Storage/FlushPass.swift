@@ -36,25 +36,21 @@ struct FlushPass {
     for item in items {
       let writer = try appender.writer()
       let isAgain = item.entryID <= flushedThrough
-      if let open = run, open.isFull || open.logID != writer.logID || isAgain {
-        close(open, id)
-        run = nil
-      }
+      if isAgain || run.map({ $0.isFull || $0.logID != writer.logID }) ?? false { close(&run, id) }
       let entry = half.entry(item)
-      var current = run ?? LocationRun(logID: writer.logID, offset: writer.offset)
+      if run == nil { run = LocationRun(logID: writer.logID, offset: writer.offset) }
       try writer.append(entry, ledgerID: id)
-      current.append(LocationRun.Item(entryID: item.entryID, size: entry.readableBytes))
-      if isAgain {
-        // Alone in its run: it may lie between entries of older runs, which no run may span.
-        close(current, id)
-      } else {
-        run = current
-      }
+      // In place: a copy of the run for each entry would cost more than the entry.
+      run?.append(LocationRun.Item(entryID: item.entryID, size: entry.readableBytes))
+      // Alone in its run: it may lie between entries of older runs, which no run may span.
+      if isAgain { close(&run, id) }
     }
-    if let run { close(run, id) }
+    close(&run, id)
   }
 
-  private mutating func close(_ run: LocationRun, _ id: Int64) {
+  private mutating func close(_ open: inout LocationRun?, _ id: Int64) {
+    guard let run = open else { return }
+    open = nil
     storage.index.put(run, ledgerID: id, batch)
     added[run.logID, default: [:]][id, default: 0] += Int64(run.byteCount)
   }

@@ -35,6 +35,8 @@ public struct BookieFrameWriter {
     case .read(let read):
       if read.code == .ok, let entry = read.entry { append(entry, emit) }
     case .batchRead(let read):
+      let pieces = read.entries.reduce(0) { $0 + 4 + ($1.readableBytes < gatherLimit ? $1.readableBytes : 0) }
+      gathered.reserveCapacity(minimumWritableBytes: pieces)
       for entry in read.entries {
         begin()
         gathered.writeInteger(UInt32(entry.readableBytes))

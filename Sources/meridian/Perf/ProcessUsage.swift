@@ -45,9 +45,14 @@ struct ProcessUsage {
     return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
-  private static func peakKilobytes(_ pid: Int32) -> Double? {
+  /// What this process has in memory now.
+  static func residentBytes() -> Double? { kilobytes(getpid(), "VmRSS:").map { $0 * 1024 } }
+
+  private static func peakKilobytes(_ pid: Int32) -> Double? { kilobytes(pid, "VmHWM:") }
+
+  private static func kilobytes(_ pid: Int32, _ name: String) -> Double? {
     guard let text = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8) else { return nil }
-    for line in text.split(separator: "\n") where line.hasPrefix("VmHWM:") {
+    for line in text.split(separator: "\n") where line.hasPrefix(name) {
       return line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Double($0) }
     }
     return nil
