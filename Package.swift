@@ -181,7 +181,7 @@ let package = Package(
         "Broker", "GeoReplication", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Transport", nio,
         nioPosix, concurrencyHelpers, logging,
       ]),
-    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", nio, nioPosix, logging]),
+    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", "Ledgers", nio, nioPosix, logging]),
     .testTarget(
       name: "SimulationTests", dependencies: ["Bookie", "Ledgers", "BookieWire", nio, logging], swiftSettings: strict),
   ]

@@ -77,6 +77,7 @@ public final class Standalone: Sendable {
       bookies.append(bookie)
     }
     var clientConfiguration = LedgerClientConfiguration()
+    configuration.bookkeeperClient.apply(to: &clientConfiguration)
     clientConfiguration.localBookies = registry
     let ledgers = LedgerClient(metadata: metadata, group: group, configuration: clientConfiguration, logger: logger)
     let autoRecovery = AutoRecovery.start(
@@ -121,6 +122,7 @@ public final class Standalone: Sendable {
     sources.lag = { await replication.lag() }
     sources.links = { await replication.lag().links }
     sources.storage = BookieAdminSources(bookies: bookies, ledgers: ledgers, autoRecovery: autoRecovery)
+    sources.bookieCount = { try await ledgers.knownBookies().count }
     let admin = try await AdminServer.start(
       configuration: adminConfiguration, broker: broker, policies: policies, metadata: metadata, sources: sources,
       group: group, logger: logger)
