@@ -6,8 +6,8 @@ import NIOCore
 ///
 /// A reader is known by where its last read ended: it reads on there. Several may share a handle. From a reader's second
 /// read on, what it will ask for next is fetched as soon as it has its answer, as much as it asked for the last time. A read
-/// elsewhere is a seek, of the reader that has been silent for longest as far as one can tell: what was fetched for that one
-/// is dropped.
+/// elsewhere is a seek, of the reader that has been silent for longest of those for whom something was fetched, as far as one
+/// can tell: that is dropped.
 struct LedgerReadAhead {
   /// What a caller wants.
   struct Request: Equatable {
@@ -154,9 +154,11 @@ struct LedgerReadAhead {
   // MARK: Rules
 
   private mutating func seek() {
-    let idle = streams.indices.filter { streams[$0].waiting == nil }
-    guard let oldest = idle.min(by: { streams[$0].lastUsed < streams[$1].lastUsed }) else { return }
-    if streams.count < Self.maximumStreams { streams[oldest].drop() } else { streams.remove(at: oldest) }
+    let idle = streams.indices.filter { streams[$0].waiting == nil }.sorted {
+      streams[$0].lastUsed < streams[$1].lastUsed
+    }
+    if let holder = idle.first(where: { streams[$0].heldBytes > 0 }) { streams[holder].drop() }
+    if streams.count >= Self.maximumStreams, let oldest = idle.first { streams.remove(at: oldest) }
   }
 
   private mutating func serve(_ index: Int, _ request: Request, _ actions: inout [Action]) {
