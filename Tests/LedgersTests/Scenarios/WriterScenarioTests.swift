@@ -20,8 +20,8 @@ import Testing
     func addAnswered(_ entry: EntryID, slot: Int, generation: UInt32, _ code: BookieReturnCode?) { failed += 1 }
   }
 
-  @Test func slowBookieWithAMillionOutstandingAdds() {
-    let count: EntryID = 1_000_000
+  @Test func noEntryIsHeldForASlowBookieAndWhatItLacksIsKnown() {
+    let count: EntryID = 100_000
     var writer = Self.make(3, 3, 2)
     var actions: [LedgerWriter.Action] = []
     for entry in 0..<count {
@@ -41,7 +41,7 @@ import Testing
     #expect(actions == [.incomplete(.init(bookie: "b2", first: count / 2, last: count - 1))])
   }
 
-  @Test func aMillionRequestsWithoutAnAnswerKeepToTheBudgetAndAreForgottenAtOnce() {
+  @Test func slowBookieWithAMillionOutstandingAdds() {
     let receiver = Receiver()
     var table = BookieRequestTable()
     let budget = 200 << 20
