@@ -183,7 +183,7 @@ let package = Package(
         "Broker", "GeoReplication", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Transport", nio,
         nioPosix, concurrencyHelpers, logging,
       ]),
-    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", nio, nioPosix, logging]),
+    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", "Ledgers", nio, nioPosix, logging]),
     .testTarget(
       name: "FaultTests",
       dependencies: [

@@ -85,11 +85,12 @@ struct AdminRESTTests {
         #"{"inactiveTopicDeleteMode":"delete_when_no_subscriptions","maxInactiveDurationSeconds":5}"#,
       "subscriptionTypesEnabled": #"["Shared"]"#, "allowedTopicPropertyKeysForMetrics": #"["a"]"#,
       "properties": #"{"a":"b"}"#, "replicationStartAt": #""latest""#, "antiAffinity": "group-without-quotes",
+      "persistence/bookieAffinity": #"{"bookkeeperAffinityGroupPrimary":"fast"}"#,
       "residencyDeny": #"["eu"]"#, "resourcegroup": #""g""#, "schemaAutoUpdateCompatibilityStrategy": #""Full""#,
     ]
     let objects: Set<String> = [
       "dispatchRate", "subscriptionDispatchRate", "replicatorDispatchRate", "subscribeRate", "publishRate",
-      "autoSubscriptionCreation", "offloadPolicies", "delayedDelivery", "entryFilters", "persistence/bookieAffinity",
+      "autoSubscriptionCreation", "offloadPolicies", "delayedDelivery", "entryFilters",
     ]
     let flags: Set<String> = [
       "deduplication", "isAllowAutoUpdateSchema", "schemaValidationEnforced", "encryptionRequired",
@@ -105,7 +106,7 @@ struct AdminRESTTests {
       #expect(after.status == 200)
       if body == "7" || body == "true" || body.hasPrefix("\"") { #expect(after.text == body) }
       if path != "antiAffinity", path != "resourcegroup", path != "offloadPolicies",
-        path != "schemaAutoUpdateCompatibilityStrategy", path != "persistence/bookieAffinity"
+        path != "schemaAutoUpdateCompatibilityStrategy"
       {
         #expect(await api.status("POST", url, #""nonsense""#) == 400)
       }
@@ -113,6 +114,27 @@ struct AdminRESTTests {
       let cleared = await api.call("GET", url)
       #expect(cleared == before)
       #expect(await api.status("GET", "/admin/v2/namespaces/public/nowhere/\(path)") == 404)
+    }
+  }
+
+  @Test("More copies than there are bookies are refused, for namespaces and for topics")
+  func tooManyCopies() async throws {
+    var sources = AdminSources()
+    sources.bookieCount = { 3 }
+    try await AdminFixture.run(sources: sources) { api in
+      let nine = #"{"bookkeeperEnsemble":9,"bookkeeperWriteQuorum":9,"bookkeeperAckQuorum":9}"#
+      let three = #"{"bookkeeperEnsemble":3,"bookkeeperWriteQuorum":3,"bookkeeperAckQuorum":3}"#
+      let namespace = "/admin/v2/namespaces/public/default/persistence"
+      let refusal = await api.call("POST", namespace, nine)
+      #expect(refusal.status == 412)
+      #expect(
+        refusal.text.contains(
+          "Bookkeeper Ensemble (9) needs as many bookies, and this region has 3: start more bookies or use a smaller"))
+      #expect(await api.status("POST", namespace, three) == 204)
+      #expect(await api.status("POST", "/admin/v2/persistent/public/default/t/persistence", nine) == 412)
+      // What contradicts itself is refused for that, and needs no bookie.
+      let contradiction = #"{"bookkeeperEnsemble":9,"bookkeeperWriteQuorum":1,"bookkeeperAckQuorum":2}"#
+      #expect(await api.call("POST", namespace, contradiction).text.contains("does not hold"))
     }
   }
 

@@ -5,6 +5,7 @@ struct NamespacePolicyRoutes {
   var services: AdminServices
 
   func register(_ routes: inout RouteBuilder) {
+    let services = services
     let policies = services.policies
     let cluster = services.localCluster
     let one = "\(AdminRoutes.base)/namespaces/:tenant/:namespace"
@@ -13,6 +14,9 @@ struct NamespacePolicyRoutes {
         try endpoint.get(await policies.policies(for: try request.namespace), cluster)
       }
       routes.set("\(one)/\(endpoint.path)") { request in
+        if endpoint.path == "persistence" {
+          try await services.check(try request.value(PersistencePolicies.self, endpoint.path))
+        }
         try await policies.updateNamespace(try request.namespace) { try endpoint.set(&$0, request, cluster) }
         return .noContent
       }

@@ -79,6 +79,7 @@ struct TopicPolicyRoutes {
     let policies = services.policies
     let cluster = services.localCluster
     let domain = domain
+    let services = services
     routes.get("\(one)/\(endpoint.path)") { request in
       let topic = try request.topic(domain)
       let inherited = try await policies.policies(for: topic.namespace)
@@ -96,6 +97,9 @@ struct TopicPolicyRoutes {
     }
     guard hasSetter else { return }
     routes.set("\(one)/\(endpoint.path)") { request in
+      if endpoint.path == "persistence" {
+        try await services.check(try request.value(PersistencePolicies.self, endpoint.path))
+      }
       try await policies.updateTopicPolicies(try request.topic(domain), isGlobal: try request.flag("isGlobal")) {
         try endpoint.set(&$0, request)
       }

@@ -12,6 +12,8 @@ public struct AdminSources: Sendable {
   public var storage: BookieAdminSources?
   /// More figures for `/metrics`, for example of the bookies of this process.
   public var metrics: [@Sendable () async -> [MetricSample]] = []
+  /// How many bookies the region has, also those that are away for now; nil: unknown.
+  public var bookieCount: (@Sendable () async throws -> Int)?
   /// Throws with a reason while the region cannot serve.
   public var health: @Sendable () async throws -> Void = {}
 

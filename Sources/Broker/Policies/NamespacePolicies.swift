@@ -101,8 +101,8 @@ public struct NamespacePolicies: Codable, Hashable, Sendable {
   public var entryFilters: EntryFilters?
   /// Stored for tools.
   public var antiAffinityGroup: String?
-  /// Stored for tools.
-  public var bookieAffinityGroup: JSONValue?
+  /// Groups of bookies that hold the namespace's ledgers; nil: any bookie. Counts for ledgers made from now on.
+  public var bookieAffinityGroup: BookieAffinityGroup?
   /// Where a new replicator starts in a topic that already holds data (Meridian's own; nil means the
   /// broker's default).
   public var replicationStartAt: ReplicationStart?

@@ -5,6 +5,7 @@ extension NamespacePolicies {
     try checkTTL(messageTTLInSeconds)
     try retentionPolicies?.check()
     try persistence?.check()
+    try bookieAffinityGroup?.check()
     try autoTopicCreationOverride?.check()
     try inactiveTopicPolicies?.check()
     for (type, quota) in backlogQuotaMap { try quota.check(type) }

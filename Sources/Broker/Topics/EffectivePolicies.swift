@@ -1,3 +1,5 @@
+import Ledgers
+
 /// What holds for one topic: the broker's configuration, overridden by the namespace, overridden by the topic.
 public struct EffectivePolicies: Hashable, Sendable {
   /// The regions the topic is replicated to, without the local one.
@@ -50,6 +52,8 @@ public struct EffectivePolicies: Hashable, Sendable {
   public var backlogQuotas: [String: BacklogQuota] = [:]
   /// Copies of each entry, and how often cursors are saved.
   public var persistence: PersistencePolicies
+  /// Groups of bookies that hold the topic's ledgers; nil: any bookie.
+  public var bookieAffinity: BookieAffinity?
   /// What clients may publish in a second; nil for no limit.
   public var publishRate: PublishRate?
   /// What is dispatched to all subscriptions together; nil for no limit.
@@ -113,6 +117,7 @@ public struct EffectivePolicies: Hashable, Sendable {
     if persistence.managedLedgerMaxMarkDeleteRate <= 0 {
       persistence.managedLedgerMaxMarkDeleteRate = configuration.managedLedgerDefaultMarkDeleteRateLimit
     }
+    bookieAffinity = namespace.bookieAffinityGroup?.affinity
     setRates(configuration, namespace, topic)
     let inactive = topic.inactiveTopicPolicies ?? namespace.inactiveTopicPolicies
     deletesInactive = inactive?.deleteWhileInactive ?? configuration.brokerDeleteInactiveTopicsEnabled

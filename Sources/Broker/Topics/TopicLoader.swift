@@ -43,8 +43,8 @@ struct TopicLoader: Sendable {
     return configuration
   }
 
-  /// Puts retention, the number of copies and the pace of cursors into a log's configuration. Copies count for ledgers
-  /// made from now on.
+  /// Puts retention, the number of copies, who holds them and the pace of cursors into a log's configuration. Copies count
+  /// for ledgers made from now on.
   static func apply(_ policies: EffectivePolicies, to configuration: inout TopicLogConfiguration) {
     configuration.retentionTime =
       policies.retentionTimeMinutes < 0 ? nil : .seconds(Int64(min(policies.retentionTimeMinutes, Int(Int32.max))) * 60)
@@ -54,6 +54,7 @@ struct TopicLoader: Sendable {
       configuration[keyPath: options].ensembleSize = persistence.bookkeeperEnsemble
       configuration[keyPath: options].writeQuorumSize = persistence.bookkeeperWriteQuorum
       configuration[keyPath: options].ackQuorumSize = persistence.bookkeeperAckQuorum
+      configuration[keyPath: options].affinity = policies.bookieAffinity
     }
     if persistence.managedLedgerMaxMarkDeleteRate > 0 {
       let seconds = min(3600, max(0.001, 1 / persistence.managedLedgerMaxMarkDeleteRate))

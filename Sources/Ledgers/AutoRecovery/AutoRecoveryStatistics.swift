@@ -5,6 +5,12 @@ import NIOConcurrencyHelpers
 public struct AutoRecoveryStatistics: Codable, Equatable, Sendable {
   /// Whether this process is the region's auditor.
   public var isAuditor = false
+  /// Times that this process tried to become the auditor (`auditor_election_attempts`).
+  public var electionAttempts: Int64 = 0
+  /// Times that the auditor looked for something to do, and times that it did not since auto-recovery is switched off.
+  public var auditorRounds: Int64 = 0
+  /// Times that a worker looked for a ledger to repair, and times that it did not since auto-recovery is switched off.
+  public var workerRounds: Int64 = 0
   /// Ledgers that the auditor looked at (`auditor_NUM_LEDGERS_CHECKED`).
   public var ledgersChecked: Int64 = 0
   /// Searches for bookies that are gone which were completed (`auditor_AUDIT_BOOKIES_TIME`, its count).

@@ -22,6 +22,7 @@ public final class LedgerClient: Sendable {
   let group: any EventLoopGroup
   private let repairs: RepairQueue
   let counters = LedgerClientCounters()
+  private let readAheadBudget: ReadAheadBudget
   private let state = NIOLockedValueBox(State())
 
   /// The connections of each loop that was used.
@@ -44,6 +45,7 @@ public final class LedgerClient: Sendable {
       logger: logger)
     self.marks = UnderReplicationStore(store: metadata)
     self.repairs = RepairQueue(store: marks, delay: configuration.repairDelay, logger: logger)
+    self.readAheadBudget = ReadAheadBudget(limit: configuration.readAheadBytesOfAllLedgers)
     self.group = group
     self.selector = EnsembleSelector(directory: directory, placement: configuration.placement)
   }
@@ -150,6 +152,21 @@ public final class LedgerClient: Sendable {
     return directory.registered.values.sorted { $0.id < $1.id }
   }
 
+  /// Ids of the region's bookies: of those that are registered, and of those that are away and have not been decommissioned.
+  public func knownBookies() async throws -> Set<String> {
+    let registered = try await availableBookies().lazy.filter { !$0.isDraining }.map(\.id)
+    let draining = Set(
+      try await marks.store.keys(prefix: BookieRegistration.draining).map {
+        String($0.dropFirst(BookieRegistration.draining.count))
+      })
+    let cookies = try await marks.store.keys(prefix: BookieRegistration.cookies)
+    return Set(cookies.map { String($0.dropFirst(BookieRegistration.cookies.count)) }).subtracting(draining)
+      .union(registered)
+  }
+
+  /// Bytes that were read before anybody asked for them, or are being read.
+  public var readAheadBytes: Int { readAheadBudget.bytesInUse }
+
   /// Closes all connections; whatever is outstanding, and everything later, fails.
   public func shutdown() async throws {
     let loops = state.withLockedValue { state in
@@ -169,7 +186,8 @@ public final class LedgerClient: Sendable {
       if state.isShutDown { return nil }
       if let known = state.loops[ObjectIdentifier(loop)] { return known }
       let made = LoopBookies(
-        eventLoop: loop, directory: directory, configuration: configuration, repairs: repairs, logger: logger)
+        eventLoop: loop, directory: directory, configuration: configuration, repairs: repairs,
+        readAheadBudget: readAheadBudget, logger: logger)
       isNew = true
       state.loops[ObjectIdentifier(loop)] = made
       return made

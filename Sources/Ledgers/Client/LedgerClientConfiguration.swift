@@ -24,10 +24,25 @@ public struct LedgerClientConfiguration: Sendable {
   public var maximumReconnectDelay: TimeAmount = .seconds(5)
   /// How long a writer that lost a bookie, but still has its ack quorum, waits before it looks for a replacement again.
   public var ensembleChangeRetryDelay: TimeAmount = .seconds(5)
-  /// Bytes queued towards one bookie beyond which adds to it fail, and it is replaced. Bounds the cost of a slow bookie.
+  /// Bytes queued towards one bookie, by each event loop, beyond which adds to it fail, and it is replaced. Bounds what a
+  /// slow bookie costs in memory.
   public var maximumQueuedBytesPerBookie: Int = 64 << 20
+  /// A bookie on which adds take so many times as long as on the median one is replaced while it still answers, if there
+  /// is another one; 0: never.
+  public var slowBookieLatencyFactor = 10
+  /// A bookie on which adds take no longer than this is not slow.
+  public var slowBookieLatencyFloor: TimeAmount = .milliseconds(50)
+  /// How long a bookie must be slow before it is replaced.
+  public var slowBookiePatience: TimeAmount = .seconds(3)
   /// Largest frame, the same as the bookies' (`nettyMaxFrameSizeBytes`).
   public var maximumFrameSize: Int = 5 * 1_024 * 1_024 + 10_240
+  /// Read a ledger from one bookie where each has every entry, which keeps that bookie's read-ahead useful; without it the
+  /// bookies share the reading, entry by entry (`bookkeeperEnableStickyReads`).
+  public var stickyReadsEnabled = true
+  /// Payload that a ledger's handle reads before it is asked for, for readers that read on; 0: none.
+  public var readAheadBytesPerLedger = 4 << 20
+  /// Payload that all handles together read before they are asked for.
+  public var readAheadBytesOfAllLedgers = 64 << 20
   /// Reads of one range in flight at once.
   public var maximumReadsInFlight: Int = 64
   /// Entries read, and written again, at once while a ledger is recovered.

@@ -41,6 +41,8 @@ final class BookieConnection: @unchecked Sendable {
   private var failedAttempts = 0
   /// Without request ids answers are told apart by ledger, entry and operation.
   private var plainWaiters: [PlainKey: [UInt64]] = [:]
+  private var batchReads = BatchReadSupport()
+  private var addLatency = MovingMean()
 
   init(
     bookieID: String, eventLoop: any EventLoop, directory: BookieDirectory, configuration: LedgerClientConfiguration,
@@ -53,8 +55,18 @@ final class BookieConnection: @unchecked Sendable {
     self.logger = logger
   }
 
-  /// Bytes of adds that the bookie has not answered.
+  /// Bytes of memory that adds take which the bookie has not answered.
   var queuedBytes: Int { table.addBytes }
+
+  /// How long adds take of late, or have been waiting if that is longer; nil without any.
+  func addLatency(now: NIODeadline) -> TimeAmount? {
+    let waiting = table.oldestAdd.map { now - $0 }
+    guard let mean = addLatency.value else { return waiting }
+    return max(mean, waiting ?? .zero)
+  }
+
+  /// Forgets how long adds took, which says little once it is old.
+  func forgetAddLatency() { addLatency = MovingMean() }
 
   // MARK: Requests
 
@@ -66,11 +78,11 @@ final class BookieConnection: @unchecked Sendable {
     eventLoop.assertInEventLoop()
     let size = bytes.count
     let waiter = BookieRequestTable.Waiter.add(receiver, entryID, slot: slot, generation: generation, size: size)
-    guard table.addBytes + size <= configuration.maximumQueuedBytesPerBookie || table.addBytes == 0 else {
+    guard table.hasRoom(forAdd: size, budget: configuration.maximumQueuedBytesPerBookie) else {
       refused.append(waiter)
       return scheduleFlush()
     }
-    let id = table.register(waiter, deadline: .now() + configuration.addEntryTimeout)
+    let id = table.register(waiter, now: .now(), timeout: configuration.addEntryTimeout)
     outbox.append(
       .add(
         AddRequest(
@@ -85,7 +97,7 @@ final class BookieConnection: @unchecked Sendable {
     completion: @escaping (BookieReturnCode?, ByteBuffer?) -> Void
   ) {
     eventLoop.assertInEventLoop()
-    let id = table.register(.read(completion), deadline: .now() + configuration.readEntryTimeout)
+    let id = table.register(.read(completion), now: .now(), timeout: configuration.readEntryTimeout)
     outbox.append(
       .read(
         ReadRequest(
@@ -94,19 +106,30 @@ final class BookieConnection: @unchecked Sendable {
     scheduleFlush()
   }
 
-  /// Reads up to `count` entries from `from` on, about `maxBytes` at most.
+  /// Reads up to `count` entries from `from` on, about `maxBytes` at most: fewer may come, and one by one from a bookie
+  /// that knows no batches.
   func batchRead(
     ledgerID: LedgerID, from: EntryID, count: Int, maxBytes: Int,
     completion: @escaping (BookieReturnCode?, [ByteBuffer]) -> Void
   ) {
     eventLoop.assertInEventLoop()
-    let id = table.register(.batchRead(completion), deadline: .now() + configuration.readEntryTimeout)
+    let wanted = BookieRequestTable.BatchRead(
+      ledgerID: ledgerID, from: from, count: count, maxBytes: maxBytes, completion: completion)
+    guard batchReads.mayBeUsed else { return readOneByOne(wanted) }
+    let id = table.register(.batchRead(wanted), now: .now(), timeout: configuration.readEntryTimeout)
     outbox.append(
       .batchRead(
         BatchReadRequest(
           requestID: id, ledgerID: ledgerID, startEntryID: from, maxCount: Int32(clamping: count),
           maxSize: Int64(min(maxBytes, configuration.maximumFrameSize)))))
     scheduleFlush()
+  }
+
+  private func readOneByOne(_ wanted: BookieRequestTable.BatchRead) {
+    let gathering = GatheredReads(wanted)
+    for index in 0..<gathering.count {
+      read(ledgerID: wanted.ledgerID, entryID: wanted.from + EntryID(index)) { gathering.answered(index, $0, $1) }
+    }
   }
 
   /// Closes the connection for good.
@@ -253,11 +276,20 @@ final class BookieConnection: @unchecked Sendable {
       case .auth(let answer): negotiated(answer)
       case .add(let add):
         let key = PlainKey(ledgerID: add.ledgerID, entryID: add.entryID, isAdd: true)
-        waiter(add.requestID, key)?.answer(response)
+        if let (waiter, since) = waiter(add.requestID, key) {
+          addLatency.add(lastReceived - since)
+          waiter.answer(response)
+        }
       case .read(let read):
         let key = PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
-        waiter(read.requestID, key)?.answer(response)
-      case .batchRead(let read): table.take(read.requestID)?.answer(response)
+        waiter(read.requestID, key)?.waiter.answer(response)
+      case .batchRead(let read):
+        guard let (waiter, _) = table.take(read.requestID) else { continue }
+        if case .batchRead(let wanted) = waiter, batchReads.answered(read.code) {
+          readOneByOne(wanted)
+        } else {
+          waiter.answer(response)
+        }
       }
     }
   }
@@ -267,8 +299,18 @@ final class BookieConnection: @unchecked Sendable {
     eventLoop.assertInEventLoop()
     guard epoch == self.epoch else { return }
     self.epoch += 1
+    var unserved: [BookieRequestTable.BatchRead] = []
     switch state {
-    case .network, .local:
+    case .network(_, let hasRequestIDs):
+      failedAttempts = 0
+      state = .idle
+      // A bookie from before batch reads hangs up on them.
+      if !hasRequestIDs, table.hasBatchReads, batchReads.hungUp() {
+        unserved = table.takeBatchReads()
+        logger.info(
+          "The bookie knows no batch reads; entries are read one by one.", metadata: ["bookie": "\(bookieID)"])
+      }
+    case .local:
       failedAttempts = 0
       state = .idle
     case .idle, .connecting, .negotiating, .backingOff:
@@ -278,8 +320,9 @@ final class BookieConnection: @unchecked Sendable {
       state = .backingOff(until: .now() + .nanoseconds(delay))
     case .shutDown: break
     }
-    directory.noteFailure(of: bookieID)
+    if unserved.isEmpty { directory.noteFailure(of: bookieID) }
     failAll()
+    for wanted in unserved { readOneByOne(wanted) }
   }
 
   func noteError(_ error: any Error, epoch: UInt64) {
@@ -295,7 +338,9 @@ final class BookieConnection: @unchecked Sendable {
     flush()
   }
 
-  private func waiter(_ id: UInt64?, _ key: PlainKey) -> BookieRequestTable.Waiter? {
+  private func waiter(
+    _ id: UInt64?, _ key: PlainKey
+  ) -> (waiter: BookieRequestTable.Waiter, since: NIODeadline)? {
     if let id { return table.take(id) }
     while let next = plainWaiters[key]?.first {
       plainWaiters[key]?.removeFirst()
@@ -326,7 +371,8 @@ final class BookieConnection: @unchecked Sendable {
 
   private func expire() {
     let now = NIODeadline.now()
-    let expired = table.takeExpired(now: now)
+    let expired = table.takeExpired(
+      now: now, shortest: min(configuration.addEntryTimeout, configuration.readEntryTimeout))
     guard !expired.isEmpty else { return }
     logger.info(
       "Requests timed out.", metadata: ["bookie": "\(bookieID)", "count": "\(expired.count)"])

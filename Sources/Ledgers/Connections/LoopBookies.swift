@@ -10,9 +10,13 @@ final class LoopBookies: @unchecked Sendable {
   let repairs: RepairQueue
   /// What was done on this loop.
   var figures = LedgerClientStatistics()
+  let readAheadBudget: ReadAheadBudget
   /// How bookies answer reads.
   var health: BookieReadHealth
   private var decayAt = NIODeadline.now()
+  private var slowBookies: SlowBookies
+  private var judgeAt = NIODeadline.now()
+  private var forgetAt = NIODeadline.now() + .seconds(10)
   private var writers: [LedgerID: WeakWriter] = [:]
   private var isCheckScheduled = false
   private var connections: [String: BookieConnection] = [:]
@@ -24,14 +28,19 @@ final class LoopBookies: @unchecked Sendable {
 
   init(
     eventLoop: any EventLoop, directory: BookieDirectory, configuration: LedgerClientConfiguration,
-    repairs: RepairQueue, logger: Logger
+    repairs: RepairQueue, readAheadBudget: ReadAheadBudget, logger: Logger
   ) {
     self.eventLoop = eventLoop
+    self.readAheadBudget = readAheadBudget
     self.directory = directory
     self.configuration = configuration
     self.repairs = repairs
     self.logger = logger
     health = BookieReadHealth(maximumOutstanding: configuration.readReorderThresholdPendingRequests)
+    slowBookies = SlowBookies(
+      SlowBookies.Limits(
+        factor: Int64(configuration.slowBookieLatencyFactor), floor: configuration.slowBookieLatencyFloor,
+        patience: configuration.slowBookiePatience))
   }
 
   // MARK: Reads
@@ -86,6 +95,25 @@ final class LoopBookies: @unchecked Sendable {
     eventLoop.scheduleTask(in: configuration.lostBookieGracePeriod) {
       self.isCheckScheduled = false
       self.replaceLostBookies()
+    }
+  }
+
+  /// Looks, not more often than is worth while, whether bookies have become so slow that ledgers on this loop are better
+  /// off with others, where there are any. To be called while something is being written.
+  func replaceSlowBookies() {
+    let now = NIODeadline.now()
+    guard judgeAt <= now, !isShutDown else { return }
+    judgeAt = now + .nanoseconds(max(1_000_000, configuration.slowBookiePatience.nanoseconds / 4))
+    var latencies: [String: TimeAmount] = [:]
+    for (bookie, connection) in connections { latencies[bookie] = connection.addLatency(now: now) }
+    if forgetAt <= now {
+      forgetAt = now + .seconds(10)
+      for connection in connections.values { connection.forgetAddLatency() }
+    }
+    let slow = slowBookies.slow(latencies, now: now)
+    guard !slow.isEmpty else { return }
+    for ledger in writers.values.compactMap(\.ledger) {
+      if !slow.isDisjoint(with: ledger.metadata.lastSegment.ensemble) { ledger.replace(slow: slow) }
     }
   }
 

@@ -83,6 +83,11 @@ struct LedgerMetadataStore: Sendable {
       } catch MetadataError.notFound {
         // The ledger was deleted meanwhile.
         return nil
+      } catch {
+        // The change may have been made and only the answer lost. Who else might have written the very same bytes wanted
+        // the same, and its next change is conditional too.
+        guard let present = try? await store.get(Self.key(id)), present.value == bytes else { throw error }
+        return present.version
       }
     }
   }

@@ -2,7 +2,7 @@ import Foundation
 
 /// Which groups of bookies may hold a ledger; a namespace's isolation. Kept with the ledger, so that ensemble changes and
 /// re-replication obey it too.
-public struct BookieAffinity: Codable, Equatable, Sendable {
+public struct BookieAffinity: Codable, Hashable, Sendable {
   /// Groups whose bookies are taken first.
   public var primary: [String]
   /// Groups whose bookies are taken too where the primary ones are too few.

@@ -39,16 +39,41 @@ public protocol PlacementPolicy: Sendable {
   func adherence(of ensemble: [String], writeQuorum: Int, bookies: [String: BookieInfo]) -> PlacementAdherence
 }
 
-extension PlacementPolicy {
-  /// A policy that demands nothing is always kept.
+/// A policy that is nothing but a ``SpreadPlacement`` of certain failure domains.
+protocol SpreadingPlacement: PlacementPolicy {
+  var spread: SpreadPlacement { get }
+}
+
+extension SpreadingPlacement {
+  /// Bookies whose neighbours in the striping order are in other failure domains, as far as possible; those that failed of
+  /// late last.
+  public func newEnsemble(
+    size: Int, writeQuorum: Int, candidates: [BookieInfo], avoiding: Set<String>,
+    using generator: inout some RandomNumberGenerator
+  ) -> [String]? {
+    spread.newEnsemble(
+      size: size, writeQuorum: writeQuorum, candidates: candidates, avoiding: avoiding, using: &generator)
+  }
+
+  /// A bookie in a failure domain that the neighbours of `slot` are not in, as far as possible.
+  public func replacement(
+    for slot: Int, in ensemble: [String], writeQuorum: Int, candidates: [BookieInfo], excluded: Set<String>,
+    avoiding: Set<String>, using generator: inout some RandomNumberGenerator
+  ) -> String? {
+    spread.replacement(
+      for: slot, in: ensemble, writeQuorum: writeQuorum, candidates: candidates, excluded: excluded,
+      avoiding: avoiding, using: &generator)
+  }
+
+  /// Whether the copies of each entry are in enough failure domains.
   public func adherence(of ensemble: [String], writeQuorum: Int, bookies: [String: BookieInfo]) -> PlacementAdherence {
-    .full
+    spread.adherence(of: ensemble, writeQuorum: writeQuorum, bookies: bookies)
   }
 }
 
 /// Any bookie is as good as any other, or the better the more free disk it has.
-public struct RandomPlacement: PlacementPolicy {
-  private let spread: SpreadPlacement
+public struct RandomPlacement: SpreadingPlacement {
+  let spread: SpreadPlacement
 
   /// Makes the policy.
   /// - Parameters:
@@ -59,30 +84,11 @@ public struct RandomPlacement: PlacementPolicy {
       domains: [], minimumDomains: 1, enforcesMinimum: false,
       weights: diskWeightBasedPlacementEnabled ? DiskWeights(maxMultiple: maxWeightMultiple) : nil)
   }
-
-  /// Healthy bookies in random order, then those that failed of late.
-  public func newEnsemble(
-    size: Int, writeQuorum: Int, candidates: [BookieInfo], avoiding: Set<String>,
-    using generator: inout some RandomNumberGenerator
-  ) -> [String]? {
-    spread.newEnsemble(
-      size: size, writeQuorum: writeQuorum, candidates: candidates, avoiding: avoiding, using: &generator)
-  }
-
-  /// A random healthy bookie, else a random one that failed of late.
-  public func replacement(
-    for slot: Int, in ensemble: [String], writeQuorum: Int, candidates: [BookieInfo], excluded: Set<String>,
-    avoiding: Set<String>, using generator: inout some RandomNumberGenerator
-  ) -> String? {
-    spread.replacement(
-      for: slot, in: ensemble, writeQuorum: writeQuorum, candidates: candidates, excluded: excluded,
-      avoiding: avoiding, using: &generator)
-  }
 }
 
 /// The copies of an entry are on different racks as far as there are any.
-public struct RackAwarePlacement: PlacementPolicy {
-  private let spread: SpreadPlacement
+public struct RackAwarePlacement: SpreadingPlacement {
+  let spread: SpreadPlacement
 
   /// Makes the policy.
   /// - Parameters:
@@ -98,35 +104,11 @@ public struct RackAwarePlacement: PlacementPolicy {
       domains: [\.rack], minimumDomains: minNumRacksPerWriteQuorum, enforcesMinimum: enforceMinNumRacksPerWriteQuorum,
       weights: diskWeightBasedPlacementEnabled ? DiskWeights(maxMultiple: maxWeightMultiple) : nil)
   }
-
-  /// Bookies whose neighbours in the striping order are on other racks, as far as possible.
-  public func newEnsemble(
-    size: Int, writeQuorum: Int, candidates: [BookieInfo], avoiding: Set<String>,
-    using generator: inout some RandomNumberGenerator
-  ) -> [String]? {
-    spread.newEnsemble(
-      size: size, writeQuorum: writeQuorum, candidates: candidates, avoiding: avoiding, using: &generator)
-  }
-
-  /// A bookie on a rack that the neighbours of `slot` are not on, as far as possible.
-  public func replacement(
-    for slot: Int, in ensemble: [String], writeQuorum: Int, candidates: [BookieInfo], excluded: Set<String>,
-    avoiding: Set<String>, using generator: inout some RandomNumberGenerator
-  ) -> String? {
-    spread.replacement(
-      for: slot, in: ensemble, writeQuorum: writeQuorum, candidates: candidates, excluded: excluded,
-      avoiding: avoiding, using: &generator)
-  }
-
-  /// Whether the copies of each entry are on enough racks.
-  public func adherence(of ensemble: [String], writeQuorum: Int, bookies: [String: BookieInfo]) -> PlacementAdherence {
-    spread.adherence(of: ensemble, writeQuorum: writeQuorum, bookies: bookies)
-  }
 }
 
 /// The copies of an entry are in different regions (or zones) as far as there are any, and on different racks within them.
-public struct RegionAwarePlacement: PlacementPolicy {
-  private let spread: SpreadPlacement
+public struct RegionAwarePlacement: SpreadingPlacement {
+  let spread: SpreadPlacement
 
   /// Makes the policy.
   /// - Parameters:
@@ -141,29 +123,5 @@ public struct RegionAwarePlacement: PlacementPolicy {
     spread = SpreadPlacement(
       domains: [\.region, \.rack], minimumDomains: minimumRegionsForDurability, enforcesMinimum: enforceMinimumRegions,
       weights: diskWeightBasedPlacementEnabled ? DiskWeights(maxMultiple: maxWeightMultiple) : nil)
-  }
-
-  /// Bookies whose neighbours in the striping order are in other regions, or else on other racks.
-  public func newEnsemble(
-    size: Int, writeQuorum: Int, candidates: [BookieInfo], avoiding: Set<String>,
-    using generator: inout some RandomNumberGenerator
-  ) -> [String]? {
-    spread.newEnsemble(
-      size: size, writeQuorum: writeQuorum, candidates: candidates, avoiding: avoiding, using: &generator)
-  }
-
-  /// A bookie in a region that the neighbours of `slot` are not in, or else on another rack.
-  public func replacement(
-    for slot: Int, in ensemble: [String], writeQuorum: Int, candidates: [BookieInfo], excluded: Set<String>,
-    avoiding: Set<String>, using generator: inout some RandomNumberGenerator
-  ) -> String? {
-    spread.replacement(
-      for: slot, in: ensemble, writeQuorum: writeQuorum, candidates: candidates, excluded: excluded,
-      avoiding: avoiding, using: &generator)
-  }
-
-  /// Whether the copies of each entry are in enough regions.
-  public func adherence(of ensemble: [String], writeQuorum: Int, bookies: [String: BookieInfo]) -> PlacementAdherence {
-    spread.adherence(of: ensemble, writeQuorum: writeQuorum, bookies: bookies)
   }
 }

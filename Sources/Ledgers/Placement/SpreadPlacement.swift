@@ -66,7 +66,9 @@ struct SpreadPlacement: Sendable {
   /// count as elsewhere. Full: no two copies share a domain that they need not share.
   func adherence(of ensemble: [String], writeQuorum: Int, bookies: [String: BookieInfo]) -> PlacementAdherence {
     guard let widest = domains.first, !ensemble.isEmpty, writeQuorum > 1 else { return .full }
-    let demanded = min(minimumDomains, writeQuorum)
+    var demanded = min(minimumDomains, writeQuorum)
+    // Where there are fewer domains nothing better can be had: it is no violation unless the minimum is enforced.
+    if !enforcesMinimum { demanded = min(demanded, max(1, Set(bookies.values.map(widest)).count)) }
     var result = PlacementAdherence.full
     for start in ensemble.indices {
       let names = (0..<min(writeQuorum, ensemble.count)).map { distance -> String in

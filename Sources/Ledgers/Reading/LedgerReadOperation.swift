@@ -90,13 +90,13 @@ final class LedgerReadOperation: @unchecked Sendable {
   private func answered(_ from: EntryID, _ bookie: String, _ code: BookieReturnCode?, _ raw: [ByteBuffer]) {
     guard !reader.isFinished else { return }
     let answer: LedgerReader.Answer
-    switch code {
-    case BookieReturnCode.ok?:
+    switch ReadMeaning(code) {
+    case .found:
       let verified = verify(raw, from, bookie)
       answer = verified.isEmpty ? .damaged : .entries(verified)
-    case BookieReturnCode.noEntry?, BookieReturnCode.noLedger?: answer = .absent
-    case BookieReturnCode.ioError?, BookieReturnCode.unknownLedgerState?: answer = .damaged
-    default: answer = .failed
+    case .absent: answer = .absent
+    case .doubtful: answer = .damaged
+    case .noAnswer: answer = .failed
     }
     reader.answered(from: from, bookie: bookie, answer, now: .now(), &actions)
     perform()

@@ -32,8 +32,9 @@ struct LedgerReader {
     var maximumInFlight = 64
     var speculativeDelay = TimeAmount.milliseconds(500)
     var allowBatches = true
-    /// Which bookie is asked first where all have every entry.
-    var stickySlot = 0
+    /// Which bookie is asked first where all have every entry; nil: each entry is asked of its own first place, so that the
+    /// bookies share the reading, and batches cannot be used.
+    var stickySlot: Int? = 0
     /// What an entry is expected to weigh until entries were seen.
     var expectedEntrySize = 1_024
     /// Every bookie that should have an entry below this one must have it by now.
@@ -88,7 +89,8 @@ struct LedgerReader {
     self.striping = LedgerStriping(
       ensembleSize: metadata.ensembleSize, writeQuorum: metadata.writeQuorumSize, ackQuorum: metadata.ackQuorumSize)
     self.usesBatches =
-      parameters.allowBatches && metadata.ensembleSize == metadata.writeQuorumSize && through > from
+      parameters.allowBatches && parameters.stickySlot != nil
+      && metadata.ensembleSize == metadata.writeQuorumSize && through > from
   }
 
   /// When `tick` should be called next, if at all.
@@ -177,8 +179,8 @@ struct LedgerReader {
   private func order(for entry: EntryID) -> [String] {
     let ensemble = metadata.ensemble(of: entry)
     var places = striping.writeSet(of: entry)
-    if striping.ensembleSize == striping.writeQuorum {
-      places = (0..<striping.ensembleSize).map { ($0 + parameters.stickySlot) % striping.ensembleSize }
+    if let first = parameters.stickySlot, striping.ensembleSize == striping.writeQuorum {
+      places = (0..<striping.ensembleSize).map { ($0 + first) % striping.ensembleSize }
     }
     let bookies = places.map { ensemble[$0] }
     guard !ranks.isEmpty else { return bookies }

@@ -20,6 +20,11 @@ public final class ReadableLedger: @unchecked Sendable {
   private let codec: LedgerEntryCodec
   private let stickySlot: Int
   private var isOpen = true
+  private lazy var reads = SequentialReads(bookies: bookies, lastEntry: { [lastEntry] in lastEntry }) {
+    [weak self, id, eventLoop] from, through, maxBytes, completion in
+    guard let self else { return eventLoop.failLater(.closed(id), completion) }
+    self.readNow(from, through, maxBytes, completion)
+  }
 
   init(
     id: LedgerID, metadata: LedgerMetadata, lastEntry: EntryID, length: Int64, bookies: LoopBookies
@@ -42,30 +47,46 @@ public final class ReadableLedger: @unchecked Sendable {
   ) {
     eventLoop.assertInEventLoop()
     guard isOpen else { return eventLoop.failLater(.closed(id), completion) }
-    LedgerReads.start(
-      id: id, metadata: metadata, codec: codec, bookies: bookies, stickySlot: stickySlot, from: from, through: through,
-      last: lastEntry, maxBytes: maxBytes, averageSize: Int(length / max(1, lastEntry + 1))
-    ) { [weak self] result in
-      guard let self, self.isOpen else { return completion(.failure(.closed(self?.id ?? -1))) }
+    let answer: SequentialReads.Completion = { [weak self, id] result in
+      guard let self, self.isOpen else { return completion(.failure(.closed(id))) }
       completion(result)
     }
+    if LedgerReads.isPossible(from: from, through: through, last: lastEntry, maxBytes: maxBytes) {
+      reads.read(from: from, through: through, maxBytes: maxBytes, completion: answer)
+    } else {
+      readNow(from, through, maxBytes, answer)
+    }
+  }
+
+  private func readNow(
+    _ from: EntryID, _ through: EntryID, _ maxBytes: Int, _ completion: @escaping SequentialReads.Completion
+  ) {
+    LedgerReads.start(
+      id: id, metadata: metadata, codec: codec, bookies: bookies, stickySlot: stickySlot, from: from, through: through,
+      last: lastEntry, maxBytes: maxBytes, averageSize: Int(length / max(1, lastEntry + 1)), completion: completion)
   }
 
   /// Lets go of the handle; reads that are outstanding, and later ones, fail.
   public func close() {
     eventLoop.assertInEventLoop()
     isOpen = false
+    reads.stop()
   }
 }
 
 /// What both kinds of handles do to read.
 enum LedgerReads {
+  /// Whether such a range can be asked for.
+  static func isPossible(from: EntryID, through: EntryID, last: EntryID, maxBytes: Int) -> Bool {
+    from >= 0 && from <= through && through <= last && maxBytes > 0
+  }
+
   static func start(
     id: LedgerID, metadata: LedgerMetadata, codec: LedgerEntryCodec, bookies: LoopBookies, stickySlot: Int,
     from: EntryID, through: EntryID, last: EntryID, maxBytes: Int, averageSize: Int,
     completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
   ) {
-    guard from >= 0, from <= through, through <= last, maxBytes > 0 else {
+    guard isPossible(from: from, through: through, last: last, maxBytes: maxBytes) else {
       return bookies.eventLoop.failLater(
         .invalidRequest(
           "ledger \(id): entries \(from) through \(through) with \(maxBytes) bytes at most were asked for; "
@@ -75,7 +96,8 @@ enum LedgerReads {
     parameters.maximumInFlight = bookies.configuration.maximumReadsInFlight
     parameters.speculativeDelay = bookies.speculativeDelay()
     parameters.allowBatches = bookies.configuration.batchReadEnabled
-    parameters.stickySlot = stickySlot
+    // Else each entry is asked of its own first place, and none of the bookies works more than others.
+    parameters.stickySlot = bookies.configuration.stickyReadsEnabled ? stickySlot : nil
     parameters.expectedEntrySize = max(1, averageSize)
     // In the segment that is being written a bookie may only be late.
     if metadata.state != .closed { parameters.settledBefore = metadata.lastSegment.firstEntry }

@@ -37,11 +37,14 @@ final class LastConfirmedRead: @unchecked Sendable {
     _ id: LedgerID, _ slot: Int, _ code: BookieReturnCode?, _ bytes: ByteBuffer?, _ codec: LedgerEntryCodec
   ) {
     outstanding -= 1
-    if code == .ok, let bytes, let (header, _) = try? codec.decode(bytes, ledgerID: id, entryID: nil) {
-      best = max(best, header.lastAddConfirmed)
-      valid.insert(slot)
-    } else if let code, code.isNegative {
-      valid.insert(slot)
+    switch ReadMeaning(code) {
+    case .found:
+      if let bytes, let (header, _) = try? codec.decode(bytes, ledgerID: id, entryID: nil) {
+        best = max(best, header.lastAddConfirmed)
+        valid.insert(slot)
+      }
+    case .absent: valid.insert(slot)
+    case .doubtful, .noAnswer: break
     }
     guard outstanding == 0 else { return }
     if striping.covers({ valid.contains($0) }) {

@@ -110,13 +110,14 @@ final class LedgerRecoveryRun: @unchecked Sendable {
       ledgerID: id, entryID: ReadRequest.lastEntry, fencingKey: key
     ) { code, bytes in
       var answer = LedgerRecovery.FenceAnswer.unknown
-      if code == .ok, let bytes {
+      switch ReadMeaning(code) {
+      case .found:
         // A damaged answer proves nothing.
-        if let (header, _) = try? self.codec.decode(bytes, ledgerID: self.id, entryID: nil) {
+        if let bytes, let (header, _) = try? self.codec.decode(bytes, ledgerID: self.id, entryID: nil) {
           answer = .lastConfirmed(header.lastAddConfirmed, last: header.entryID)
         }
-      } else if let code, code.isNegative {
-        answer = .nothing
+      case .absent: answer = .nothing
+      case .doubtful, .noAnswer: break
       }
       self.note(code, bookie)
       self.recovery.fenceAnswered(slot: slot, answer, now: .now(), &self.actions)
@@ -127,13 +128,14 @@ final class LedgerRecoveryRun: @unchecked Sendable {
   private func read(_ entry: EntryID, _ bookie: String) {
     bookies.connection(to: bookie).read(ledgerID: id, entryID: entry, fencingKey: key) { code, bytes in
       var answer = LedgerRecovery.ReadAnswer.unknown
-      if code == .ok, let bytes {
-        if let (header, _) = try? self.codec.decode(bytes, ledgerID: self.id, entryID: entry) {
+      switch ReadMeaning(code) {
+      case .found:
+        if let bytes, let (header, _) = try? self.codec.decode(bytes, ledgerID: self.id, entryID: entry) {
           answer = .found(cumulativeLength: header.length)
           if entry > self.releasedThrough, self.found[entry] == nil { self.found[entry] = bytes }
         }
-      } else if let code, code.isNegative {
-        answer = .absent
+      case .absent: answer = .absent
+      case .doubtful, .noAnswer: break
       }
       self.note(code, bookie)
       self.recovery.readAnswered(entry, bookie: bookie, answer, now: .now(), &self.actions)

@@ -33,6 +33,12 @@ public final class WritableLedger: @unchecked Sendable {
   /// From the first entry that is not confirmed on.
   private var outgoing = Deque<Outgoing>()
   private var closing: EventLoopPromise<CloseResult>?
+  private lazy var reads = SequentialReads(
+    bookies: bookies, lastEntry: { [weak self] in self?.writer.lastAddConfirmed ?? -1 }
+  ) { [weak self, id, eventLoop] from, through, maxBytes, completion in
+    guard let self else { return eventLoop.failLater(.closed(id), completion) }
+    self.readNow(from, through, maxBytes, completion)
+  }
 
   init(
     id: LedgerID, metadata: LedgerMetadataStore.Versioned, bookies: LoopBookies, store: LedgerMetadataStore,
@@ -112,6 +118,16 @@ public final class WritableLedger: @unchecked Sendable {
     from: EntryID, through: EntryID, maxBytes: Int, completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
   ) {
     eventLoop.assertInEventLoop()
+    if LedgerReads.isPossible(from: from, through: through, last: writer.lastAddConfirmed, maxBytes: maxBytes) {
+      reads.read(from: from, through: through, maxBytes: maxBytes, completion: completion)
+    } else {
+      readNow(from, through, maxBytes, completion)
+    }
+  }
+
+  private func readNow(
+    _ from: EntryID, _ through: EntryID, _ maxBytes: Int, _ completion: @escaping SequentialReads.Completion
+  ) {
     LedgerReads.start(
       id: id, metadata: current.metadata, codec: codec, bookies: bookies,
       stickySlot: Int(id.magnitude % UInt64(max(1, current.metadata.ensembleSize))), from: from, through: through,
@@ -256,11 +272,16 @@ public final class WritableLedger: @unchecked Sendable {
   private func scheduleTimer() {
     guard !isTimerScheduled, writer.needsTicks else { return }
     isTimerScheduled = true
-    let period = max(1_000_000, bookies.configuration.addEntryTimeout.nanoseconds / 10)
+    let configuration = bookies.configuration
+    var period = max(1_000_000, configuration.addEntryTimeout.nanoseconds / 10)
+    if configuration.slowBookieLatencyFactor > 0 {
+      period = min(period, max(1_000_000, configuration.slowBookiePatience.nanoseconds / 2))
+    }
     eventLoop.scheduleTask(in: .nanoseconds(period)) {
       self.isTimerScheduled = false
       self.writer.tick(now: .now(), &self.actions)
       self.perform()
+      self.bookies.replaceSlowBookies()
       self.scheduleTimer()
     }
   }
@@ -276,6 +297,23 @@ public final class WritableLedger: @unchecked Sendable {
     guard !slots.isEmpty else { return }
     let found = selector.replacements(for: slots, in: writer.ensemble, of: current.metadata)
     writer.gone(found.slots, &actions)
+    perform()
+  }
+
+  /// Bookies that are much slower than others are replaced where there are others that did not fail of late: a slow bookie
+  /// is better than one that may fail, or none.
+  func replace(slow: Set<String>) {
+    eventLoop.assertInEventLoop()
+    guard closing == nil, writer.failure == nil, writer.change == nil else { return }
+    let slots = writer.ensemble.indices.filter { slow.contains(writer.ensemble[$0]) }
+    let doubtful = bookies.directory.suspects.union(slow)
+    let found = selector.replacements(for: slots, in: writer.ensemble, of: current.metadata, suspects: doubtful)
+    let better = found.slots.filter { !doubtful.contains(found.ensemble[$0]) }
+    guard !better.isEmpty else { return }
+    logger.warning(
+      "A bookie is much slower than others and is replaced.",
+      metadata: ["bookies": "\(better.map { writer.ensemble[$0] }.joined(separator: ","))"])
+    writer.gone(better, &actions)
     perform()
   }
 
@@ -357,17 +395,5 @@ extension WritableLedger: BookieAddReceiver {
       writer.failed(entry, slot: slot, generation: generation, failure, &actions)
     }
     if !actions.isEmpty || closing != nil { perform() }
-  }
-}
-
-extension LedgerWriter.Failure {
-  /// What a bookie's refusal, or silence (nil), means to the writer.
-  init(_ code: BookieReturnCode?) {
-    self =
-      switch code {
-      case BookieReturnCode.fenced?: .fenced
-      case BookieReturnCode.unauthorized?: .unauthorized
-      default: .bookie
-      }
   }
 }

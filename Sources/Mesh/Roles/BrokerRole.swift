@@ -62,6 +62,7 @@ final class BrokerRole: Sendable {
     var sources = sources
     sources.lag = { await replication.lag() }
     sources.links = { await replication.lag().links }
+    sources.bookieCount = { try await ledgers.knownBookies().count }
     let admin = try await AdminServer.start(
       configuration: adminConfiguration, broker: broker, policies: policies, metadata: metadata, sources: sources,
       group: group, logger: logger)

@@ -43,6 +43,8 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
   public var replicationRequiresClientCertificate = true
   /// Drop duplicates of producers wherever no policy says otherwise.
   public var brokerDeduplicationEnabled = false
+  /// How the broker uses bookies. In a file its settings stand beside the others.
+  public var bookkeeperClient = BookkeeperClientSettings()
   /// Least severe messages to log: trace, debug, info, notice, warning, error.
   public var logLevel = "info"
   /// Address of a metadata store that several processes share, for `meridian broker`; nil: the embedded one.
@@ -61,7 +63,8 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
   public init(from decoder: any Decoder) throws {
     self.init()
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    let known = Set(CodingKeys.allCases.map(\.rawValue))
+    let known = Set(CodingKeys.allCases.map(\.rawValue)).union(
+      BookkeeperClientSettings.CodingKeys.allCases.map(\.rawValue))
     let given = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
     if let unknown = given.first(where: { !known.contains($0) }) {
       throw MeshError(
@@ -90,6 +93,10 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     try read(.replicationRequiresClientCertificate, &replicationRequiresClientCertificate)
     try read(.brokerDeduplicationEnabled, &brokerDeduplicationEnabled)
     try read(.logLevel, &logLevel)
+    // A person writes them beside the others; a process writes them as they are here.
+    bookkeeperClient =
+      try values.decodeIfPresent(BookkeeperClientSettings.self, forKey: .bookkeeperClient)
+      ?? BookkeeperClientSettings(from: decoder)
     metadataStoreUrl = try values.decodeIfPresent(String.self, forKey: .metadataStoreUrl)
     metadataStoreTlsTrustCertsFilePath = try values.decodeIfPresent(
       String.self, forKey: .metadataStoreTlsTrustCertsFilePath)
@@ -103,8 +110,9 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     case webServicePort, tlsCertificateFilePath, tlsKeyFilePath, tlsTrustCertsFilePath
     case tlsRequireTrustedClientCertOnConnect, numberOfBookies, managedLedgerDefaultEnsembleSize
     case managedLedgerDefaultWriteQuorum, managedLedgerDefaultAckQuorum, numIOThreads, replicationStartAt
-    case replicationRequiresClientCertificate, brokerDeduplicationEnabled, logLevel, metadataStoreUrl
-    case metadataStoreTlsTrustCertsFilePath, metadataStoreTlsCertificateFilePath, metadataStoreTlsKeyFilePath
+    case replicationRequiresClientCertificate, brokerDeduplicationEnabled, logLevel, bookkeeperClient
+    case metadataStoreUrl, metadataStoreTlsTrustCertsFilePath, metadataStoreTlsCertificateFilePath
+    case metadataStoreTlsKeyFilePath
   }
 
   private struct AnyKey: CodingKey {
@@ -169,6 +177,7 @@ public struct StandaloneConfiguration: Codable, Sendable, Equatable {
     guard ["earliest", "latest"].contains(replicationStartAt) else {
       throw MeshError("replicationStartAt must be earliest or latest, not `\(replicationStartAt)`")
     }
+    try bookkeeperClient.validate()
     for port in [brokerServicePort, brokerServicePortTls, webServicePort] where !(0...65_535).contains(port) {
       throw MeshError("port \(port) is not a port; use 0 to 65535")
     }

@@ -19,6 +19,7 @@ enum NamespacePolicyVerbs {
     Get<MaxProducers>.self, SetMaxProducers.self, Remove<MaxProducers>.self,
     Get<SchemaCompatibility>.self, SetSchemaCompatibility.self,
     GetBacklogQuotas.self, SetBacklogQuota.self, RemoveBacklogQuota.self,
+    Get<BookieAffinity>.self, SetBookieAffinity.self, DeleteBookieAffinity.self,
   ]
 
   enum Deduplication: NamespacePolicy {
@@ -49,6 +50,12 @@ enum NamespacePolicyVerbs {
     static let name = "schema-compatibility-strategy"
     static let endpoint = "schemaCompatibilityStrategy"
     static let meaning = "which schema changes are accepted"
+  }
+
+  enum BookieAffinity: NamespacePolicy {
+    static let name = "bookie-affinity-group"
+    static let endpoint = "persistence/bookieAffinity"
+    static let meaning = "which groups of bookies hold the namespace's ledgers"
   }
 
   struct Get<Policy: NamespacePolicy>: AdminShow {
@@ -144,6 +151,36 @@ enum NamespacePolicyVerbs {
     var strategy: String
 
     func call() -> AdminCall { .put("\(target.path)/\(SchemaCompatibility.endpoint)", .string(strategy)) }
+  }
+
+  struct SetBookieAffinity: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "set-bookie-affinity-group", "Set which groups of bookies hold the ledgers that a namespace makes from now on.",
+      example: "namespaces set-bookie-affinity-group demo/orders --primary-group fast --secondary-group others")
+    @OptionGroup var target: NamespaceTarget
+    @Option(
+      name: [.customLong("primary-group"), .customLong("pg", withSingleDash: true)],
+      help: "Groups whose bookies are taken first, with commas.")
+    var primary: String
+    @Option(
+      name: [.customLong("secondary-group"), .customLong("sg", withSingleDash: true)],
+      help: "Groups whose bookies are taken too where the primary ones are too few, with commas.")
+    var secondary: String?
+
+    func call() -> AdminCall {
+      var fields: [String: JSONValue] = ["bookkeeperAffinityGroupPrimary": .string(primary)]
+      if let secondary { fields["bookkeeperAffinityGroupSecondary"] = .string(secondary) }
+      return .post("\(target.path)/\(BookieAffinity.endpoint)", .object(fields))
+    }
+  }
+
+  struct DeleteBookieAffinity: AdminChange {
+    static let configuration = CommandConfiguration.verb(
+      "delete-bookie-affinity-group", "Let any bookie hold the ledgers that a namespace makes from now on.",
+      example: "namespaces delete-bookie-affinity-group demo/orders", aliases: ["remove-bookie-affinity-group"])
+    @OptionGroup var target: NamespaceTarget
+
+    func call() -> AdminCall { .delete("\(target.path)/\(BookieAffinity.endpoint)") }
   }
 
   struct GetBacklogQuotas: AdminShow {

@@ -1,3 +1,4 @@
+import Ledgers
 import NIOCore
 import PulsarWire
 import TestSupport
@@ -158,6 +159,41 @@ import TopicLog
         #expect(options.ensembleSize == 3 && options.writeQuorumSize == 3 && options.ackQuorumSize == 1)
       }
       #expect(after.markDeleteInterval == .milliseconds(250))
+    }
+  }
+
+  @Test func theGroupsOfBookiesOfANamespaceHoldItsLedgers() async throws {
+    try await TestRegion.with { region in
+      try await set(region) { $0.bookieAffinityGroup = BookieAffinityGroup(primary: "fast", secondary: "others, rest") }
+      let operations = LedgerOperator(client: region.ledgers)
+      for bookie in try await operations.bookies() { try await operations.setRack(nil, group: "rest", of: bookie.id) }
+      let name = try TopicName(topic)
+      try await region.broker.createSubscription("s", on: name, at: .earliest)
+      let loaded = try #require(region.broker.loadedTopic(name))
+      let options = try await loaded.onLoop {
+        [$0.log.configuration.ledgerOptions, $0.log.configuration.cursorLedgerOptions]
+      }
+      let wanted = BookieAffinity(primary: ["fast"], secondary: ["others", "rest"])
+      #expect(options.map(\.affinity) == [wanted, wanted])
+      // Without a bookie in its groups nothing can be stored, and the client learns why.
+      for bookie in try await operations.bookies() { try await operations.setRack(nil, group: "slow", of: bookie.id) }
+      let other = try TopicName("persistent://public/default/other")
+      await #expect {
+        try await region.broker.createSubscription("s", on: other, at: .earliest)
+      } throws: {
+        "\($0)".contains("Not enough bookies: 3 needed, 0 available")
+      }
+    }
+  }
+
+  @Test func aBookieAffinityWithoutAPrimaryGroupIsRefused() async throws {
+    try await TestRegion.with { region in
+      await #expect(throws: PolicyError.self) {
+        try await region.policies.updateNamespace(.publicDefault) {
+          $0.bookieAffinityGroup = BookieAffinityGroup(primary: " , ", secondary: "a")
+        }
+      }
+      #expect(BookieAffinityGroup(primary: "a, b,,c ").affinity == BookieAffinity(primary: ["a", "b", "c"]))
     }
   }
 }

@@ -17,7 +17,7 @@ final class TestRegion: Sendable {
   let metadata: FaultyMetadata
   private let store: RocksDBStore
   private let bookies: [Bookie]
-  private let ledgers: LedgerClient
+  let ledgers: LedgerClient
   private let group: MultiThreadedEventLoopGroup
 
   static func start(

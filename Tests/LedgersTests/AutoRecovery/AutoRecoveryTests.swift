@@ -62,8 +62,11 @@ import Testing
       await eventually { try await operations.autoRecoveryStatus().auditor == "tests" }
       let before = try await client.ledgerMetadata(id)
       try await cluster.stop(before.lastSegment.ensemble[0])
-      // Long enough for ten rounds.
-      try await Task.sleep(for: .milliseconds(300))
+      let rounds = recovery.statistics
+      await eventually {
+        recovery.statistics.auditorRounds >= rounds.auditorRounds + 10
+          && recovery.statistics.workerRounds >= rounds.workerRounds + 10
+      }
       #expect(try await client.ledgerMetadata(id) == before)
       #expect(recovery.statistics.bookieAudits == 0)
       try await operations.setAutoRecoveryEnabled(true)
@@ -257,9 +260,10 @@ import Testing
       let first = await cluster.autoRecovery(client, name: "first")
       await eventually { first.statistics.isAuditor }
       let second = await cluster.autoRecovery(client, name: "second")
-      try await Task.sleep(for: .milliseconds(100))
+      await eventually { second.statistics.electionAttempts >= 5 }
       #expect(!second.statistics.isAuditor)
-      #expect(try await operations.autoRecoveryStatus().auditor == "first")
+      let auditor = try await operations.autoRecoveryStatus().auditor
+      #expect(auditor == "first")
       await first.shutdown()
       await eventually { second.statistics.isAuditor }
       #expect(try await operations.autoRecoveryStatus().auditor == "second")

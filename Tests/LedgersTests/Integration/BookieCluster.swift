@@ -88,7 +88,10 @@ actor BookieCluster {
 
   var bookieIDs: [String] { bookies.keys.sorted() }
 
-  func client(_ reach: Reach, _ adjust: (inout LedgerClientConfiguration) -> Void = { _ in }) -> LedgerClient {
+  func client(
+    _ reach: Reach, metadata other: (any MetadataStore)? = nil,
+    _ adjust: (inout LedgerClientConfiguration) -> Void = { _ in }
+  ) -> LedgerClient {
     var configuration = LedgerClientConfiguration()
     configuration.localBookies = reach == .inProcess ? registry : nil
     configuration.addEntryTimeout = .seconds(3)
@@ -96,7 +99,8 @@ actor BookieCluster {
     adjust(&configuration)
     var logger = Logger(label: "ledgers")
     logger.logLevel = .error
-    let client = LedgerClient(metadata: metadata, group: group, configuration: configuration, logger: logger)
+    let client = LedgerClient(
+      metadata: other ?? metadata, group: group, configuration: configuration, logger: logger)
     clients.append(client)
     return client
   }

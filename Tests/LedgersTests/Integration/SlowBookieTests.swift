@@ -96,6 +96,35 @@ import Testing
     }
   }
 
+  @Test func aSlowBookieIsReplacedWhereThereIsAnother() async throws {
+    try await BookieCluster.with(4) { cluster in
+      let client = await cluster.client(.inProcess) {
+        $0.addEntryTimeout = .seconds(60)
+        $0.slowBookieLatencyFloor = .milliseconds(100)
+        $0.slowBookiePatience = .milliseconds(400)
+        $0.addEntryQuorumTimeout = .seconds(20)
+      }
+      let ledger = try await client.createLedger(Self.options, on: cluster.loop)
+      let slow = ledger.metadata.lastSegment.ensemble[1]
+      await cluster.faults(of: slow) { $0.delay = .milliseconds(2_500) }
+      var appended = 0
+      await eventually {
+        let outcome = try await LedgerLoad.run(ledger, count: 50, window: 10)
+        #expect(outcome.acknowledged == 50 && outcome.isOrdered, "nothing fails: \(String(describing: outcome.error))")
+        appended += 50
+        return try await ledger.eventLoop.submit { !ledger.metadata.lastSegment.ensemble.contains(slow) }.get()
+      }
+      // It answers, late: it was not replaced for silence, and new ledgers avoid it for a while.
+      let next = try await client.createLedger(Self.options, on: cluster.loop)
+      #expect(!next.metadata.lastSegment.ensemble.contains(slow))
+      let closed = try await ledger.close()
+      #expect(closed.lastEntry == EntryID(appended) - 1)
+      await cluster.faults(of: slow) { $0.delay = .zero }
+      let entries = try await client.openLedger(ledger.id, on: cluster.loop).readAll()
+      #expect(entries.count == appended && entries.allSatisfy { LedgerLoad.matches($0) })
+    }
+  }
+
   @Test func withoutItsAckQuorumALedgerFailsAfterTheQuorumTimeout() async throws {
     try await BookieCluster.with(3) { cluster in
       let client = await cluster.client(.inProcess) {

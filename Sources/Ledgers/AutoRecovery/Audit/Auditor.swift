@@ -37,7 +37,9 @@ struct Auditor {
   /// Waits until this is the auditor; false if the lease ended before.
   private func elect(_ lease: MetadataLease) async throws -> Bool {
     while !lease.isExpired {
-      if try await client.marks.acquire(UnderReplicationStore.auditor, holder: name, lease: lease) { return true }
+      let isElected = try await client.marks.acquire(UnderReplicationStore.auditor, holder: name, lease: lease)
+      statistics.add { $0.electionAttempts += 1 }
+      if isElected { return true }
       try await Task.sleep(for: configuration.pollInterval)
     }
     return false
@@ -59,6 +61,7 @@ struct Auditor {
     var limbo = LimboAudit(client: client, metadata: metadata, statistics: statistics, logger: logger)
     while !lease.isExpired {
       try await Task.sleep(for: configuration.pollInterval)
+      defer { statistics.add { $0.auditorRounds += 1 } }
       guard try await client.marks.disabledSinceMs() == nil else { continue }
       let requested = try await client.marks.auditRequest()
       // Bookies that are being emptied count as gone: what they hold has to be elsewhere.

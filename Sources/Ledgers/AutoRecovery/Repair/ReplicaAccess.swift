@@ -54,13 +54,13 @@ struct ReplicaAccess: Sendable {
   private static func judge(
     _ code: BookieReturnCode?, _ bytes: ByteBuffer?, _ codec: LedgerEntryCodec, _ id: LedgerID, _ entry: EntryID
   ) -> Copy {
-    switch code {
-    case BookieReturnCode.ok?:
+    switch ReadMeaning(code) {
+    case .found:
       guard let bytes, (try? codec.decode(bytes, ledgerID: id, entryID: entry)) != nil else { return .damaged }
       return .good(bytes)
-    case BookieReturnCode.noEntry?, BookieReturnCode.noLedger?: return .absent
-    case BookieReturnCode.ioError?, BookieReturnCode.unknownLedgerState?: return .damaged
-    default: return .unreachable
+    case .absent: return .absent
+    case .doubtful: return .damaged
+    case .noAnswer: return .unreachable
     }
   }
 

@@ -27,6 +27,7 @@ struct ReplicationWorker {
     while !Task.isCancelled {
       do {
         try await Task.sleep(for: configuration.pollInterval)
+        defer { repairer.statistics.add { $0.workerRounds += 1 } }
         guard try await marks.disabledSinceMs() == nil else { continue }
         if after == nil { try await repairer.client.directory.refresh() }
         let page = try await marks.list(after: after, limit: 500)

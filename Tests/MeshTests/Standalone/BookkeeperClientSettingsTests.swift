@@ -1,0 +1,54 @@
+import Foundation
+import Ledgers
+import Mesh
+import Testing
+
+@Suite struct BookkeeperClientSettingsTests {
+  private static func decode(_ json: String) throws -> StandaloneConfiguration {
+    try JSONDecoder().decode(StandaloneConfiguration.self, from: Data(json.utf8))
+  }
+
+  @Test func theyStandBesideTheOthersAndReachTheLedgerClient() throws {
+    let configuration = try Self.decode(
+      """
+      {"clusterName": "us", "bookkeeperClientTimeoutInSeconds": 7, "bookkeeperEnableStickyReads": false,
+       "bookkeeperClientReorderReadSequenceEnabled": false, "bookkeeperClientSpeculativeReadTimeoutInMillis": 20,
+       "bookkeeperClientRegionawarePolicyEnabled": true, "bookkeeperClientQuarantineTimeInSeconds": 9,
+       "bookkeeperClientAddEntryQuorumTimeoutInSeconds": 11, "bookkeeperClientMaxBytesPerBookie": 1000}
+      """)
+    try configuration.validate()
+    var client = LedgerClientConfiguration()
+    configuration.bookkeeperClient.apply(to: &client)
+    #expect(client.addEntryTimeout == .seconds(7) && client.readEntryTimeout == .seconds(7))
+    #expect(!client.stickyReadsEnabled && !client.reorderReadSequenceEnabled)
+    #expect(client.speculativeReadDelay == .milliseconds(20))
+    #expect(client.bookieQuarantineTime == .seconds(9) && client.bookieErrorThresholdPerInterval == 100)
+    #expect(client.addEntryQuorumTimeout == .seconds(11))
+    #expect(client.maximumQueuedBytesPerBookie == 1_000)
+    #expect(client.placement is RegionAwarePlacement)
+    // As a process writes them for another one, they are read again.
+    let again = try JSONDecoder().decode(StandaloneConfiguration.self, from: JSONEncoder().encode(configuration))
+    #expect(again == configuration)
+  }
+
+  @Test func placementFollowsTheSettings() throws {
+    var client = LedgerClientConfiguration()
+    try Self.decode("{}").bookkeeperClient.apply(to: &client)
+    #expect(client.placement is RackAwarePlacement)
+    #expect(client.addEntryQuorumTimeout == nil)
+    try Self.decode(#"{"bookkeeperClientRackawarePolicyEnabled": false, "bookkeeperClientHealthCheckEnabled": false}"#)
+      .bookkeeperClient.apply(to: &client)
+    #expect(client.placement is RandomPlacement)
+    #expect(client.bookieErrorThresholdPerInterval == 0)
+  }
+
+  @Test(arguments: [
+    ("bookkeeperClientTimeoutInSeconds", 0), ("bookkeeperClientMinNumRacksPerWriteQuorum", -1),
+    ("bookkeeperClientSpeculativeReadTimeoutInMillis", -1), ("bookkeeperClientMaxBytesPerBookie", 0),
+    ("bookkeeperClientTimeoutInSeconds", Int(Int32.max) + 1),
+  ])
+  func whatMakesNoSenseIsRefusedByName(_ key: String, _ value: Int) throws {
+    let configuration = try Self.decode(#"{"\#(key)": \#(value)}"#)
+    #expect { try configuration.validate() } throws: { "\($0)".contains(key) }
+  }
+}
