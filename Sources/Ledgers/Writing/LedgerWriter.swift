@@ -5,9 +5,7 @@ import NIOCore
 ///
 /// A value without I/O: each event appends the actions that follow from it. The rules:
 /// - An entry is confirmed when its ack quorum is in **and** every entry before it is confirmed.
-/// - While bookies are being replaced what they acknowledged does not count, so an entry is confirmed only by bookies that
-///   the old segment and the new one both name, whichever of the two a recovery finds. Where those are an ack quorum the
-///   writer does not stand still; the new bookie then lacks what was confirmed meanwhile, which is said.
+/// - While bookies are being replaced the last confirmed entry does not move, so the new segment starts exactly behind it.
 /// - Each place of the ensemble has a generation. Answers to sends of an older generation never count.
 /// - A failure of an entry that is already confirmed is acted upon with the next append.
 /// - Without a replacement the place stays empty as long as every write set still has its ack quorum.
@@ -210,11 +208,6 @@ struct LedgerWriter {
     for slot in change.slots {
       sayIncomplete(slot, &actions)
       if replaced.contains(slot) {
-        if change.firstEntry <= lastAddConfirmed {
-          actions.append(
-            .incomplete(
-              SuspectCopies(bookie: newEnsemble[slot], first: change.firstEntry, last: lastAddConfirmed)))
-        }
         slots[slot].generation += 1
         slots[slot].state = .healthy
         replacedBits |= 1 << UInt64(slot)
@@ -306,9 +299,9 @@ struct LedgerWriter {
   }
 
   private mutating func advance(_ actions: inout [Action]) {
-    let leaving = change?.slots.reduce(into: UInt64(0)) { $0 |= 1 << UInt64($1) } ?? 0
+    guard change == nil else { return }
     let before = lastAddConfirmed
-    while let first = pending.first, isWritten(lastAddConfirmed + 1, first.acks & ~leaving) {
+    while let first = pending.first, isWritten(lastAddConfirmed + 1, first.acks) {
       pending.removeFirst()
       pendingBytes -= first.size
       confirmedLength = first.cumulativeLength

@@ -177,6 +177,7 @@ import TopicLog
       #expect(options.map(\.affinity) == [wanted, wanted])
       // Without a bookie in its groups nothing can be stored, and the client learns why.
       for bookie in try await operations.bookies() { try await operations.setRack(nil, group: "slow", of: bookie.id) }
+      await eventually { try await operations.bookies().allSatisfy { $0.group == "slow" } }
       let other = try TopicName("persistent://public/default/other")
       await #expect {
         try await region.broker.createSubscription("s", on: other, at: .earliest)

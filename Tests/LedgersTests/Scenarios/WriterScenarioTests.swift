@@ -142,33 +142,6 @@ import Testing
     #expect(writer.lastAddConfirmed == 4)
   }
 
-  @Test func theWriterDoesNotStandStillWhileABookieIsReplaced() {
-    var writer = Self.make(3, 3, 2)
-    var actions: [LedgerWriter.Action] = []
-    _ = writer.append(size: 1, now: Self.now, &actions)
-    writer.acknowledged(0, slot: 0, generation: 0, &actions)
-    writer.acknowledged(0, slot: 2, generation: 0, &actions)
-    actions = []
-    writer.gone([2], &actions)
-    #expect(actions == [.changeEnsemble(.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2]))])
-    actions = []
-    for _ in 0..<3 { _ = writer.append(size: 1, now: Self.now, &actions) }
-    // What the bookie that goes has acknowledged does not count any more: it may not be named from entry 1 on.
-    writer.acknowledged(1, slot: 2, generation: 0, &actions)
-    writer.acknowledged(1, slot: 0, generation: 0, &actions)
-    #expect(writer.lastAddConfirmed == 0)
-    for entry in [1, 2] as [EntryID] {
-      for slot in 0...1 { writer.acknowledged(entry, slot: slot, generation: 0, &actions) }
-    }
-    #expect(actions.last == .confirm(through: 2))
-    actions = []
-    writer.ensembleChanged(["b0", "b1", "b9"], replaced: [2], now: Self.now, &actions)
-    // The new bookie gets what is not confirmed; what it lacks of the rest is known at once.
-    #expect(actions.contains(.incomplete(.init(bookie: "b9", first: 1, last: 2))))
-    #expect(actions.contains(.send(3, slot: 2, generation: 1)))
-    #expect(!actions.contains(.send(2, slot: 2, generation: 1)))
-  }
-
   @Test func aWriteQuorumThatNeedsTheNewBookieWaitsForIt() {
     var writer = Self.make(3, 2, 2)
     var actions: [LedgerWriter.Action] = []
