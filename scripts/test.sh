@@ -37,9 +37,9 @@ if [ "${1:-}" != "--interop-only" ]; then
   # As many tests at once as there are cores: more of them only make each other's deadlines pass.
   export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH="${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-$(nproc)}"
   # The simulator and the faults keep every core busy, each by itself; beside them the others' deadlines would pass.
-  run "simulation" swift test --skip-build --filter SimulationTests
-  run "faults" swift test --skip-build --filter FaultTests
-  run "swift test" swift test --skip-build --skip 'SimulationTests|FaultTests'
+  run "simulation" swift test --skip-build --filter '^SimulationTests\.'
+  run "faults" swift test --skip-build --filter '^FaultTests\.'
+  run "swift test" swift test --skip-build --skip '^(SimulationTests|FaultTests)\.'
 else
   run "swift build" swift build --product meridian || finish
 fi

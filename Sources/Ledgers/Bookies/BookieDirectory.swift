@@ -12,6 +12,8 @@ final class BookieDirectory: Sendable {
     var observers: [@Sendable () -> Void] = []
     var isShutDown = false
     var quarantines: Int64 = 0
+    /// Reads of the registrations that were begun, and the latest of them that is in `registered`.
+    var reads = (begun: 0, applied: 0)
   }
 
   private let metadata: any MetadataStore
@@ -124,11 +126,18 @@ final class BookieDirectory: Sendable {
     Set(bookies.values.lazy.filter { !$0.isDraining }.map(\.id))
   }
 
+  /// Several may run at once: what an earlier one found never replaces what a later one found.
   private func readAll() async throws {
+    let number = state.withLockedValue { state in
+      state.reads.begun += 1
+      return state.reads.begun
+    }
     let found = try await BookieRegistration.readAll(metadata) { key in
       logger.warning("A bookie's registration cannot be read.", metadata: ["key": "\(key)"])
     }
-    let observers = state.withLockedValue { state in
+    let observers: [@Sendable () -> Void] = state.withLockedValue { state in
+      guard number > state.reads.applied else { return [] }
+      state.reads.applied = number
       let isSame = Self.usable(state.registered) == Self.usable(found)
       state.registered = found
       return isSame ? [] : state.observers
