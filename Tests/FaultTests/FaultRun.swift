@@ -73,7 +73,7 @@ struct FaultRun {
       try await allServe(load, fleet)
       let injector = FaultInjector(
         fleet: fleet, etcd: etcd, disk: disk, diskPlace: diskPlace, victim: victim, seed: random.next(),
-        isVerbose: isVerbose)
+        isVerbose: isVerbose, ledgersNameOnly: { await load.ledgersName(only: $0) })
       async let writing: Void = load.run(writers: writers, seed: random.next())
       try await Task.sleep(for: .seconds(1))
       await injector.run(for: time)

@@ -19,6 +19,14 @@ enum Fault: String, CaseIterable, Sendable {
   /// The metadata store is killed and started again.
   case metadataKill
 
+  /// Whether bytes on a disk are changed.
+  var isDamage: Bool {
+    switch self {
+    case .flippedJournal, .flippedEntryLog, .flippedIndex: true
+    default: false
+    }
+  }
+
   /// Drawn so often, relative to the others.
   var weight: Int {
     switch self {

@@ -13,8 +13,11 @@ actor FaultInjector {
   private let fleet: BookieFleet
   private let etcd: EtcdServer
   private let disk: SmallDisk?
-  /// The only place whose files are damaged: no entry loses more than one copy by damage.
+  /// The only place whose files are damaged, and not again before what a bookie given up there held has been copied
+  /// elsewhere: no entry loses more than one copy by damage.
   private let victim: Int
+  /// Whether the ledgers name these bookies only.
+  private let ledgersNameOnly: @Sendable (Set<String>) async -> Bool
   /// The place on the small disk.
   private let diskPlace: Int
   private let isVerbose: Bool
@@ -28,8 +31,10 @@ actor FaultInjector {
   private(set) var replaced = 0
 
   init(
-    fleet: BookieFleet, etcd: EtcdServer, disk: SmallDisk?, diskPlace: Int, victim: Int, seed: UInt64, isVerbose: Bool
+    fleet: BookieFleet, etcd: EtcdServer, disk: SmallDisk?, diskPlace: Int, victim: Int, seed: UInt64, isVerbose: Bool,
+    ledgersNameOnly: @escaping @Sendable (Set<String>) async -> Bool
   ) {
+    self.ledgersNameOnly = ledgersNameOnly
     self.fleet = fleet
     self.etcd = etcd
     self.disk = disk
@@ -48,7 +53,7 @@ actor FaultInjector {
       try? await Task.sleep(for: .milliseconds(200 + random.below(800)))
       // Each kind has its turn once, then chance decides.
       let fault = due.popLast() ?? Fault.draw(&random, among: Fault.allCases.filter { disk != nil || $0 != .fullDisk })
-      if !begin(fault), !due.isEmpty || counts[fault] == nil { due.insert(fault, at: 0) }
+      if await !begin(fault), !due.isEmpty || counts[fault] == nil { due.insert(fault, at: 0) }
     }
     for task in tasks { await task.value }
     disk?.free()
@@ -56,7 +61,7 @@ actor FaultInjector {
   }
 
   /// False if it is not possible now.
-  private func begin(_ fault: Fault) -> Bool {
+  private func begin(_ fault: Fault) async -> Bool {
     if fault == .metadataKill {
       guard !isMetadataDown else { return false }
       isMetadataDown = true
@@ -68,6 +73,7 @@ actor FaultInjector {
         await self.metadataIsBack()
       }
     }
+    if fault.isDamage, await !ledgersNameOnly(Set(fleet.places.map(\.id))) { return false }
     guard unwell.count < Self.mostAtOnce, let place = place(for: fault) else { return false }
     unwell.insert(place)
     let seed = random.next()
@@ -81,7 +87,7 @@ actor FaultInjector {
   private func place(for fault: Fault) -> Int? {
     switch fault {
     case .fullDisk: return unwell.contains(diskPlace) ? nil : diskPlace
-    case .flippedJournal, .flippedEntryLog, .flippedIndex: return unwell.contains(victim) ? nil : victim
+    case _ where fault.isDamage: return unwell.contains(victim) ? nil : victim
     default: return (0..<5).filter { !unwell.contains($0) }.randomElement(using: &random)
     }
   }

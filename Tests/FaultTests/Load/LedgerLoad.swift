@@ -220,6 +220,21 @@ final class LedgerLoad: Sendable {
     try await CopyComparison(client: rival, loop: group.next(), book: book).run(id)
   }
 
+  /// Whether every ledger's metadata can be read and names no bookies but these.
+  func ledgersName(only bookies: Set<String>) async -> Bool {
+    var after: LedgerID?
+    repeat {
+      guard let page = try? await LedgerOperator(client: rival).list(after: after) else { return false }
+      for ledger in page.ledgers {
+        guard ledger.problem == nil, ledger.segments.allSatisfy({ bookies.isSuperset(of: $0.ensemble) }) else {
+          return false
+        }
+      }
+      after = page.next
+    } while after != nil
+    return true
+  }
+
   /// The bookies that are registered and take entries.
   func writableBookies() async -> Int {
     (try? await rival.availableBookies().filter { !$0.isReadOnly }.count) ?? 0
