@@ -90,9 +90,8 @@ final class Flusher: StorageWorker, @unchecked Sendable {
       if mustFlush { finishLogs() }
       return .ended
     }
-    let expiry = storage.expireWaiting()
     if mustFlush || !commands.isEmpty { return .again }
-    return .wait(until: [due, retry, expiry].compactMap { $0 }.min())
+    return .wait(until: min(due, retry ?? due))
   }
 
   /// Flushes what there is. Returns when to try again after a failure.
