@@ -1,6 +1,12 @@
 import NIOConcurrencyHelpers
 import NIOCore
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// A file read once from a place to its end, in large pieces, of which the next ones are read while one is being worked on.
 ///
 /// Used by one thread, which `next` may block; the reading is done by threads of its own, or by the caller where there are none.
@@ -45,7 +51,10 @@ final class FileReadAhead {
 
   /// Space in front of each piece.
   static let headroom = 2 * 1024 * 1024
+  /// What direct I/O wants of an address and of a length.
   private static let alignment = 4096
+  /// A large page of memory: pieces begin at one.
+  private static let largePage = 2 * 1024 * 1024
 
   private let file: any StorageFile
   private let pieceSize: Int
@@ -105,14 +114,18 @@ final class FileReadAhead {
   }
 
   private static func read(_ file: any StorageFile, _ offset: Int, _ count: Int) -> Result {
-    // Direct I/O wants such an address and such a length, also at the end of the file.
     let whole = (count + alignment - 1) / alignment * alignment
-    var buffer = ByteBufferAllocator().buffer(capacity: headroom + alignment + whole)
+    let unit = whole < largePage ? alignment : largePage
+    var buffer = ByteBufferAllocator().buffer(capacity: headroom + unit + whole)
     var failure: BookieError?
     var start = 0
-    buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: headroom + alignment + whole) { target in
-      start = headroom + (alignment - Int(bitPattern: target.baseAddress) % alignment) % alignment
+    buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: headroom + unit + whole) { target in
+      start = headroom + (unit - (Int(bitPattern: target.baseAddress) + headroom) % unit) % unit
       let place = UnsafeMutableRawBufferPointer(rebasing: target[start..<start + whole])
+      #if os(Linux)
+        // New memory costs a fault for each page that the disk fills: as much as the disk itself.
+        if unit == largePage { madvise(place.baseAddress, whole, MADV_HUGEPAGE) }
+      #endif
       do throws(BookieError) {
         return start + (try file.read(into: place, at: offset))
       } catch {

@@ -45,19 +45,19 @@ struct JournalRecords {
   /// The next step. Blocks.
   mutating func next() throws(BookieError) -> Step {
     while found.isEmpty, let pieces {
-      guard let piece = try pieces.next() else {
+      guard var bytes = try pieces.next()?.bytes else {
         self.pieces = nil
         break
       }
-      parse(piece.bytes)
+      parse(&bytes)
     }
     if let record = found.popFirst() { return .record(payload: record.payload, sequence: record.sequence) }
     return try scanRest()
   }
 
   /// Finds the records in a piece and what was left of the one before. Stops reading at what is no record.
-  private mutating func parse(_ piece: ByteBuffer) {
-    var bytes = piece
+  /// - Parameter bytes: shared with nobody, so that it is worked on in place.
+  private mutating func parse(_ bytes: inout ByteBuffer) {
     bytes.prepend(rest)
     rest = ByteBuffer()
     var at = 0
@@ -95,7 +95,8 @@ struct JournalRecords {
       let bytes = AlignedBuffer(capacity: max(size, JournalFormat.alignment))
       var count = size
       if offset < size {
-        count = offset + (try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes.bytes[offset...]), at: offset))
+        count =
+          offset + (try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes.bytes[offset...]), at: offset))
       }
       scan = (JournalScan(logID: logID, offset: offset, expected: expected), bytes, min(count, size))
     }

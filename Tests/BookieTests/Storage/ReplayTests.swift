@@ -101,7 +101,8 @@ struct ReplayTests {
     }
   }
 
-  @Test("With a full ledger disk a bookie starts, serves what its journal holds, and flushes it when there is space again")
+  @Test(
+    "With a full ledger disk a bookie starts, serves what its journal holds, and flushes it when there is space again")
   func fullLedgerDisk() throws {
     let rig = try StorageRig()
     var promises = Promises()
