@@ -35,6 +35,7 @@ extension BookieConfiguration {
       "dbStorage_maxThrottleTimeMs": milliseconds(maximumThrottleTime),
       "dbStorage_readAheadCacheMaxSizeMb": "\(readCacheSize >> 20)",
       "readAheadBytes": "\(readAheadBytes)",
+      "readShareBesideAdds": "\(readShareBesideAdds)",
       "flushInterval": milliseconds(flushInterval),
       "numReadWorkerThreads": "\(readThreads)",
       "maxPendingReadRequestsPerThread": "\(maximumPendingReads)",

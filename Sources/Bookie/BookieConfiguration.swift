@@ -56,6 +56,8 @@ public struct BookieConfiguration: Sendable {
   public var readCacheSize = 32 * 1024 * 1024
   /// Bytes read ahead behind an entry that was read from an entry log.
   public var readAheadBytes = 512 * 1024
+  /// The share of the time that reads of old entries may keep the disk busy while entries are added, above 0 and at most 1.
+  public var readShareBesideAdds = 0.25
   /// Threads for reads from disk. (`numReadWorkerThreads`)
   public var readThreads = 2
   /// Reads waiting for a thread, at most; further ones are answered "too many requests".

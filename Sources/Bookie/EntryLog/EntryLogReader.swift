@@ -14,6 +14,9 @@ final class EntryLogReader: Sendable {
     self.seed = seed
   }
 
+  /// Whether the system may read on behind what is read.
+  func readsOn(_ isAllowed: Bool) { file.readsOn(isAllowed) }
+
   /// The entries of `items`, whose records lie one behind the other from `offset` on. All of them are verified.
   func entries(_ items: ArraySlice<LocationRun.Item>, ledgerID: Int64, at offset: UInt64)
     throws(BookieError) -> [ByteBuffer]

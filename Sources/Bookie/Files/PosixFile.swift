@@ -1,3 +1,5 @@
+import Atomics
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -26,6 +28,7 @@ final class PosixFile: StorageFile {
   /// Whether the page cache is bypassed.
   let isDirect: Bool
   private let descriptor: Int32
+  private let isReadOn = ManagedAtomic(true)
 
   init(path: String, mode: StorageFileMode) throws(BookieError) {
     self.path = path
@@ -69,6 +72,13 @@ final class PosixFile: StorageFile {
       if count == 0 || (isDirect && count % Self.directUnit != 0) { break }
     }
     return done
+  }
+
+  func readsOn(_ isAllowed: Bool) {
+    #if os(Linux)
+      guard isReadOn.exchange(isAllowed, ordering: .relaxed) != isAllowed else { return }
+      _ = posix_fadvise(descriptor, 0, 0, isAllowed ? POSIX_FADV_NORMAL : POSIX_FADV_RANDOM)
+    #endif
   }
 
   /// Writes all bytes.

@@ -29,6 +29,9 @@ package protocol StorageFile: AnyObject, Sendable {
   /// Reads until `buffer` is full or the file ends; returns the number of bytes.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(BookieError) -> Int
 
+  /// Whether the system may read on behind what is asked for, because it looks as if that is wanted next.
+  func readsOn(_ isAllowed: Bool)
+
   /// Writes all bytes. They survive a crash only after `sync`, and until then any part of them may.
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(BookieError)
 
@@ -40,6 +43,11 @@ package protocol StorageFile: AnyObject, Sendable {
 
   /// As `sync`, with the file's size and allocation.
   func syncAll() throws(BookieError)
+}
+
+extension StorageFile {
+  /// A disk without such habits.
+  package func readsOn(_ isAllowed: Bool) {}
 }
 
 /// How large a file system is, and how much of it is free to this process.

@@ -63,6 +63,8 @@ final class Journal: Sendable {
   private let onFailure: @Sendable (String) -> Void
   private let onFullDisk: @Sendable (String) -> Void
   private let onRoom: @Sendable () -> Void
+  /// When entries were last synced, in nanoseconds of the clock's uptime.
+  private let lastSyncAt = ManagedAtomic<UInt64>(0)
   /// Bytes that were handed over and are not synced.
   private let queuedBytes = ManagedAtomic<Int>(0)
 
@@ -124,6 +126,12 @@ final class Journal: Sendable {
     if let segment = append.segment { queuedBytes.wrappingIncrement(by: segment.byteCount, ordering: .relaxed) }
     mailbox.push(append)
   }
+
+  /// When entries were last made durable.
+  var lastSync: NIODeadline { .uptimeNanoseconds(lastSyncAt.load(ordering: .relaxed)) }
+
+  /// Entries are durable now.
+  func synced(at now: NIODeadline) { lastSyncAt.store(now.uptimeNanoseconds, ordering: .relaxed) }
 
   /// Bytes that were handed over and are not synced.
   var memoryUsed: Int { queuedBytes.load(ordering: .relaxed) }

@@ -128,6 +128,7 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
 
   private func note(_ group: [JournalAppend], _ written: Int, _ start: NIODeadline) {
     let end = environment.now()
+    if written > 0 { journal.synced(at: end) }
     journal.state.withLockedValue { state in
       if written > 0 {
         state.mark = JournalMark(sequence: sequence - 1, file: file.firstSequence, offset: UInt64(file.offset))

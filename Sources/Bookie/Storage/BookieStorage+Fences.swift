@@ -60,7 +60,7 @@ extension BookieStorage {
   }
 
   private func readNow(_ request: BookieRequest, _ target: any ReplyTarget, _ isUrgent: Bool) {
-    if let response = answer(request, mayBlock: false) {
+    if let response = answer(request, .none) {
       target.deliver([.responses([response])])
     } else {
       submit(request, target, isUrgent: isUrgent)

@@ -11,12 +11,21 @@ extension BookieStorage {
     case onDisk(entryID: Int64)
   }
 
-  /// The answer to a read or batch read.
-  /// - Parameter mayBlock: false on an event loop: the answer is then nil if a disk must be asked.
-  func answer(_ request: BookieRequest, mayBlock: Bool) -> BookieResponse? {
+  /// How an answer may ask the disk.
+  enum DiskUse {
+    /// Not at all: on an event loop.
+    case none
+    /// Giving way to adds.
+    case paced
+    /// At once: for fencing and recovery.
+    case urgent
+  }
+
+  /// The answer to a read or batch read; nil if a disk must be asked and may not.
+  func answer(_ request: BookieRequest, _ disk: DiskUse) -> BookieResponse? {
     switch request {
     case .read(let read):
-      guard let result = entry(read.ledgerID, read.entryID, mayBlock: mayBlock) else { return nil }
+      guard let result = entry(read.ledgerID, read.entryID, disk) else { return nil }
       var bytes: Int64 = 0
       if case .success(let entry) = result { bytes = Int64(entry.readableBytes) }
       count(1, bytes: bytes)
@@ -28,7 +37,7 @@ extension BookieStorage {
       }
       return .read(response)
     case .batchRead(let read):
-      return batch(read, mayBlock: mayBlock)
+      return batch(read, disk)
     case .add, .auth: return nil
     }
   }
@@ -38,7 +47,7 @@ extension BookieStorage {
   }
 
   /// A prefix of the entries asked for, within the limits; the first one always, if it can be read.
-  private func batch(_ read: BatchReadRequest, mayBlock: Bool) -> BookieResponse? {
+  private func batch(_ read: BatchReadRequest, _ disk: DiskUse) -> BookieResponse? {
     let limit = Int64(configuration.maximumBatchReadSize)
     let maxSize = read.maxSize <= 0 ? limit : min(read.maxSize, limit)
     let maxCount = read.maxCount <= 0 ? Int.max : Int(read.maxCount)
@@ -55,7 +64,7 @@ extension BookieStorage {
       guard !overflow else { break }
       let found: [ByteBuffer]
       switch entries(
-        read.ledgerID, entryID, atMost: maxCount - response.entries.count, bytes: maxSize - size, mayBlock: mayBlock)
+        read.ledgerID, entryID, atMost: maxCount - response.entries.count, bytes: maxSize - size, disk)
       {
       case nil: return nil
       case .failure(let refusal):
@@ -86,9 +95,9 @@ extension BookieStorage {
   }
 
   /// Entries that follow each other, at least one: as many as are in the same place in memory, and the one asked for from
-  /// wherever it is. Nil if that needs the disk and `mayBlock` is false.
+  /// wherever it is. Nil if that needs the disk, which may not be asked.
   private func entries(
-    _ ledgerID: Int64, _ entryID: Int64, atMost count: Int, bytes: Int64, mayBlock: Bool
+    _ ledgerID: Int64, _ entryID: Int64, atMost count: Int, bytes: Int64, _ disk: DiskUse
   ) -> Result<[ByteBuffer], Refusal>? {
     let known = readCache.entries(ledgerID: ledgerID, from: entryID, atMost: count, bytes: bytes)
     if !known.isEmpty {
@@ -102,18 +111,18 @@ extension BookieStorage {
       }
       if isCurrent { return .success(known) }
     }
-    return entry(ledgerID, entryID, mayBlock: mayBlock)?.map { [$0] }
+    return entry(ledgerID, entryID, disk)?.map { [$0] }
   }
 
-  /// One entry; nil if that needs the disk and `mayBlock` is false.
-  private func entry(_ ledgerID: Int64, _ entryID: Int64, mayBlock: Bool) -> Result<ByteBuffer, Refusal>? {
+  /// One entry; nil if that needs the disk, which may not be asked.
+  private func entry(_ ledgerID: Int64, _ entryID: Int64, _ disk: DiskUse) -> Result<ByteBuffer, Refusal>? {
     switch lookUp(ledgerID, entryID) {
     case .found(let entry): return .success(entry)
     case .missing(let code): return .failure(Refusal(code: code))
     case .onDisk(let entryID):
-      guard mayBlock else { return nil }
+      guard disk != .none else { return nil }
       do {
-        if let entry = try load(ledgerID, entryID) { return .success(entry) }
+        if let entry = try load(ledgerID, entryID, disk) { return .success(entry) }
         // The ledger may have been deleted, or the entry replaced in the cache, while the disk was read.
         switch lookUp(ledgerID, entryID) {
         case .found(let entry): return .success(entry)
@@ -161,13 +170,15 @@ extension BookieStorage {
   }
 
   /// Reads an entry and those behind it from its entry log. Nil if the index knows no such entry.
-  private func load(_ ledgerID: Int64, _ entryID: Int64) throws(BookieError) -> ByteBuffer? {
+  private func load(_ ledgerID: Int64, _ entryID: Int64, _ disk: DiskUse) throws(BookieError) -> ByteBuffer? {
     state.withLockedValue { $0.statistics.cacheMisses += 1 }
+    let isPaced =
+      disk == .paced && environment.hasThreads && journals.contains { pacedReads.isNeeded(lastSync: $0.lastSync) }
     var run = try index.run(ledgerID: ledgerID, entryID: entryID)
     while true {
       guard let found = run else { return nil }
       do throws(BookieError) {
-        return try load(ledgerID, entryID, from: found)
+        return try load(ledgerID, entryID, from: found, isPaced: isPaced)
       } catch {
         // Compaction may have moved it, and removed the log, since the index was asked.
         run = try index.run(ledgerID: ledgerID, entryID: entryID)
@@ -176,11 +187,14 @@ extension BookieStorage {
     }
   }
 
-  private func load(_ ledgerID: Int64, _ entryID: Int64, from run: LocationRun) throws(BookieError) -> ByteBuffer? {
+  private func load(
+    _ ledgerID: Int64, _ entryID: Int64, from run: LocationRun, isPaced: Bool
+  ) throws(BookieError) -> ByteBuffer? {
     guard let (first, offset) = run.find(entryID) else { return nil }
     var end = first + 1
     var bytes = run.items[first].size
-    while end < run.items.count, bytes + run.items[end].size <= configuration.readAheadBytes {
+    let limit = isPaced ? min(ReadPacing.pieceBytes, configuration.readAheadBytes) : configuration.readAheadBytes
+    while end < run.items.count, bytes + run.items[end].size <= limit {
       bytes += run.items[end].size
       end += 1
     }
@@ -189,7 +203,10 @@ extension BookieStorage {
     while true {
       if let ticket = flights.board(ledgerID, entryID...run.items[end - 1].entryID) {
         defer { flights.land(ticket) }
-        return try read(items, ledgerID, run.logID, offset, bytes)
+        guard isPaced else { return try read(items, ledgerID, run.logID, offset, bytes) }
+        return try pacedReads.perform { () throws(BookieError) in
+          try read(items, ledgerID, run.logID, offset, bytes, readsOn: false)
+        }
       }
       if let entry = readCache.entry(ledgerID: ledgerID, entryID: entryID) { return entry }
     }
@@ -197,9 +214,11 @@ extension BookieStorage {
 
   /// Reads consecutive records into the read cache. Returns the first entry.
   private func read(
-    _ items: ArraySlice<LocationRun.Item>, _ ledgerID: Int64, _ logID: UInt32, _ offset: UInt64, _ bytes: Int
+    _ items: ArraySlice<LocationRun.Item>, _ ledgerID: Int64, _ logID: UInt32, _ offset: UInt64, _ bytes: Int,
+    readsOn: Bool = true
   ) throws(BookieError) -> ByteBuffer? {
     let reader = try logs.reader(logID)
+    reader.readsOn(readsOn)
     let start = environment.now()
     defer {
       let spent = (environment.now() - start).nanoseconds

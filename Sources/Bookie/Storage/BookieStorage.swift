@@ -40,6 +40,7 @@ final class BookieStorage: Sendable {
   let usage: LogUsage
   let readCache: ReadCache
   let flights = ReadFlights()
+  let pacedReads: PacedReads
   let journals: [Journal]
   let workers: StorageWorkers
   let damage = DamageList()
@@ -81,6 +82,7 @@ final class BookieStorage: Sendable {
         configuration: configuration, directory: directory, after: mark, spare: nil, logger: logger,
         onFailure: onFailure, onFullDisk: onFullDisk, onRoom: { onRoom.withLockedValue { $0 }?() })
     }
+    pacedReads = PacedReads(share: configuration.readShareBesideAdds)
     readCache = ReadCache(capacity: configuration.readCacheSize)
     workers = StorageWorkers(hasThreads: environment.hasThreads)
   }

@@ -14,14 +14,18 @@ final class ReaderPool: Sendable {
   private final class Reader: StorageWorker {
     let mailbox = Mailbox<Task>()
     private let storage: BookieStorage
+    private let disk: BookieStorage.DiskUse
 
-    init(_ storage: BookieStorage) { self.storage = storage }
+    init(_ storage: BookieStorage, _ disk: BookieStorage.DiskUse) {
+      self.storage = storage
+      self.disk = disk
+    }
 
     func turn() -> WorkerTurn {
       guard let tasks = mailbox.take(limit: 1) else { return .ended }
       guard let task = tasks.first else { return .wait(until: nil) }
       let start = storage.environment.now()
-      guard let response = storage.answer(task.request, mayBlock: true) else { return .again }
+      guard let response = storage.answer(task.request, disk) else { return .again }
       let end = storage.environment.now()
       storage.state.withLockedValue { state in
         state.statistics.readQueueLatency.record(nanoseconds: (start - task.at).nanoseconds)
@@ -39,8 +43,8 @@ final class ReaderPool: Sendable {
   private let now: @Sendable () -> NIODeadline
 
   init(storage: BookieStorage) {
-    ordinary = Reader(storage)
-    urgent = Reader(storage)
+    ordinary = Reader(storage, .paced)
+    urgent = Reader(storage, .urgent)
     limit = storage.configuration.maximumPendingReads
     threads = max(1, storage.configuration.readThreads)
     now = storage.environment.now

@@ -67,6 +67,7 @@ extension BookieProcessConfiguration {
     "compactionRateByBytes": integer(\.bookie.compactionRateByBytes, 1...Int.max),
     "isForceGCAllowWhenNoSpace": flag(\.bookie.forceCompactionWhenFull),
     "diskUsageWarnThreshold": share(\.bookie.diskUsageWarnThreshold),
+    "readShareBesideAdds": share(\.bookie.readShareBesideAdds),
     "diskUsageThreshold": share(\.bookie.diskUsageThreshold),
     "diskUsageLwmThreshold": share(\.bookie.diskUsageLowWaterMark),
     "diskUsageHardThreshold": share(\.bookie.diskUsageHardThreshold),
