@@ -9,6 +9,9 @@ struct CopyCount: Sendable {
   var damaged = 0
   var unreachable = 0
 
+  /// Whether every copy is there.
+  var isWhole: Bool { absent == 0 && damaged == 0 && unreachable == 0 }
+
   static func += (left: inout Self, right: Self) {
     left.good += right.good
     left.absent += right.absent
