@@ -157,7 +157,7 @@ let package = Package(
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
     tests("Bookie", ["BookieWire", "Checksums", "MetadataStore", nio, nioPosix, concurrencyHelpers, logging]),
-    tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", nio, nioPosix, logging]),
+    tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", "Transport", nio, nioPosix, logging]),
     tests("TopicLog", ["Ledgers", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests(
       "Broker",
@@ -183,7 +183,7 @@ let package = Package(
         "Broker", "GeoReplication", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Transport", nio,
         nioPosix, concurrencyHelpers, logging,
       ]),
-    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", "Ledgers", nio, nioPosix, logging]),
+    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", "Ledgers", "Transport", nio, nioPosix, logging]),
     .testTarget(
       name: "FaultTests",
       dependencies: [
