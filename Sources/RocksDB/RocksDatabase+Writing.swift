@@ -132,16 +132,10 @@ extension RocksDatabase {
 
   /// Bytes of the write-ahead log's files.
   private func logBytes() -> Int {
-    guard let directory = opendir(path) else { return 0 }
-    defer { closedir(directory) }
     var bytes = 0
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
+    for name in RocksHandle.names(in: path) where name.hasSuffix(".log") {
       var status = stat()
-      guard name.hasSuffix(".log"), stat(path + "/" + name, &status) == 0 else { continue }
-      bytes += Int(status.st_size)
+      if stat(path + "/" + name, &status) == 0 { bytes += Int(status.st_size) }
     }
     return bytes
   }

@@ -1,13 +1,21 @@
 import CRocksDB
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// An open database of the library, to write to or only to read from; closed when it is forgotten.
 final class RocksHandle {
   /// Above every level of the library's own log. It is a file beside the database, and when a message of it met a full
   /// disk, builds with assertions (Debian's are) end the process with the next message.
   private static let noLog: Int32 = 6
-  /// What the library's C interface has no function for: space is not taken before it is needed, and after an error it is
-  /// the owner of the handle who decides when to go on.
-  private static let withoutSetter = "allow_fallocate=false;max_bgerror_resume_count=0"
+  /// What the library's C interface has no function for: space is not taken before it is needed; after an error it is the
+  /// owner of the handle who decides when to go on; and that the level above has no name to be saved by is no error.
+  private static let withoutSetter = "allow_fallocate=false;max_bgerror_resume_count=0;fail_if_options_file_error=false"
 
   let database: OpaquePointer
   private let options: OpaquePointer
@@ -25,11 +33,29 @@ final class RocksHandle {
     }
     self.database = database
     self.options = options
+    // The options that could not be saved; the library leaves them behind.
+    for name in Self.names(in: path) where !isReadOnly && name.hasPrefix("OPTIONS-") && name.hasSuffix(".dbtmp") {
+      unlink(path + "/" + name)
+    }
   }
 
   deinit {
     rocksdb_close(database)
     rocksdb_options_destroy(options)
+  }
+
+  /// The names of the files in a directory.
+  static func names(in path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names
   }
 
   /// The error that a call of the library left, if it did.
