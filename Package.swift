@@ -153,7 +153,7 @@ let package = Package(
     tests("Compression", [nio]),
     tests("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
     tests("RocksDB", []),
-    tests("MetadataStore", [nio, logging]),
+    tests("MetadataStore", ["RocksDB", nio, logging]),
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
     tests("Bookie", ["BookieWire", "Checksums", "MetadataStore", nio, nioPosix, concurrencyHelpers, logging]),

@@ -1,4 +1,5 @@
 import Foundation
+import RocksDB
 import TestSupport
 import Testing
 
@@ -117,12 +118,15 @@ import Testing
     }
   }
 
-  @Test func aFullDiskIsAnErrorAndPasses() async throws {
+  /// With nothing reserved the disk is full in the middle of a write.
+  @Test(arguments: [4 << 20, 0]) func aFullDiskIsAnErrorAndPasses(_ reserved: Int) async throws {
     try await TemporaryDirectory.with { directory in
       // Without the right to mount there is no small disk.
       guard let disk = SmallDisk.mount(at: directory.file("disk"), megabytes: 24) else { return }
       defer { disk.unmount() }
-      var store = try await RocksDBStore.open(path: disk.path + "/metadata")
+      var options = RocksOptions()
+      options.reservedSpace = reserved
+      var store = try await RocksDBStore.open(path: disk.path + "/metadata", options: options)
       let lease = try await store.grantLease(ttl: .seconds(5))
       var versions: [MetadataVersion] = [try await store.put("/leased", [1], expected: .any, lease: lease)]
       for isSudden in [false, true] {
