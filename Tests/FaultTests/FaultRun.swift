@@ -109,6 +109,7 @@ struct FaultRun {
   /// Every ledger that is left is closed, read and compared, then each copy of it, until repair has made all of them
   /// whole.
   private func readBack(_ load: LedgerLoad, _ fleet: BookieFleet, _ report: inout Report) async {
+    if isVerbose { print("all bookies are back; \(load.book.records.count) ledgers are left") }
     let deadline = ContinuousClock.now + .seconds(90)
     var open: [Int64] = []
     for record in load.book.records {
@@ -119,6 +120,7 @@ struct FaultRun {
         open.append(record.id)
       }
     }
+    if isVerbose { print("every ledger is read back: \(open.count)") }
     let end = ContinuousClock.now + repairTime
     while !open.isEmpty {
       let isLast = ContinuousClock.now > end
@@ -135,12 +137,25 @@ struct FaultRun {
         }
       }
       open = left
+      if isVerbose { print("ledgers with copies that repair has not made whole: \(left.count)") }
       if isLast, !left.isEmpty {
+        for id in left.prefix(3) { await printLog(of: id, fleet) }
         report.violations.append(
-          "after \(repairTime) repair has left copies of \(left.count) ledgers: \(left.prefix(20))")
+          "after \(repairTime) repair has left copies of \(left.count) ledgers: \(report.copies.problems.sorted { $0.key < $1.key })"
+        )
         return
       }
       if !left.isEmpty { try? await Task.sleep(for: .seconds(1)) }
+    }
+  }
+
+  /// Prints what the bookies have said of a ledger.
+  private func printLog(of ledger: Int64, _ fleet: BookieFleet) async {
+    for index in 0..<5 {
+      let text = (try? String(contentsOfFile: await fleet.log(index), encoding: .utf8)) ?? ""
+      for line in text.split(separator: "\n") where line.contains("ledger=\(ledger) ") {
+        print("place \(index + 1): \(line)")
+      }
     }
   }
 

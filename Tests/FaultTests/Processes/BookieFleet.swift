@@ -84,7 +84,7 @@ actor BookieFleet {
       scrubInterval=30
       lostBookieRecoveryDelay=6
       openLedgerRereplicationGracePeriod=15000
-      logLevel=notice
+      logLevel=info
       """
     let file = root + "/place-\(index + 1).conf"
     try settings.write(toFile: file, atomically: true, encoding: .utf8)
