@@ -153,11 +153,11 @@ let package = Package(
     tests("Compression", [nio]),
     tests("Transport", ["COpenSSL", nio, nioPosix, concurrencyHelpers, logging]),
     tests("RocksDB", []),
-    tests("MetadataStore", [nio, logging]),
+    tests("MetadataStore", ["RocksDB", nio, logging]),
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
     tests("Bookie", ["BookieWire", "Checksums", "MetadataStore", nio, nioPosix, concurrencyHelpers, logging]),
-    tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", nio, nioPosix, logging]),
+    tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", "Transport", nio, nioPosix, logging]),
     tests("TopicLog", ["Ledgers", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests(
       "Broker",
@@ -183,7 +183,7 @@ let package = Package(
         "Broker", "GeoReplication", "TopicLog", "Ledgers", "Bookie", "MetadataStore", "PulsarWire", "Transport", nio,
         nioPosix, concurrencyHelpers, logging,
       ]),
-    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", "Ledgers", nio, nioPosix, logging]),
+    tests("Mesh", ["GeoReplication", "PulsarClient", "Admin", "Ledgers", "Transport", nio, nioPosix, logging]),
     .testTarget(
       name: "FaultTests",
       dependencies: [

@@ -30,6 +30,10 @@ public enum BookieFileKind: String, Sendable, CaseIterable {
 
 /// What an operator may ask of a bookie, and tell it.
 extension Bookie {
+  /// Reads the certificates again if their files changed; new connections use the new ones. Blocks.
+  /// - Returns: whether they changed.
+  public func reloadCertificates() throws -> Bool { try server.tls?.reloadIfChanged() ?? false }
+
   /// Counters and sizes as of now.
   public func statistics() -> BookieStatistics {
     storage.statistics()

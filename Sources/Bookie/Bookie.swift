@@ -3,6 +3,7 @@ import Logging
 import MetadataStore
 import NIOConcurrencyHelpers
 import NIOCore
+import Transport
 
 #if canImport(Glibc)
   import Glibc
@@ -22,7 +23,7 @@ public final class Bookie: BookieService, Sendable {
   let storage: BookieStorage
   let collector: GarbageCollector
   let watch: BookieWatch
-  private let server: BookieServer
+  let server: BookieServer
   private let registration: Registration
   private let locals = InProcessConnections()
   private let collection: Task<Void, Never>
@@ -65,7 +66,9 @@ public final class Bookie: BookieService, Sendable {
         // Ledgers that are made from now on have higher numbers: nothing of them can have been lost.
         storage.boundLimbo(through: try await metadata.nextSequence("ledger-id"))
       }
-      let server = try await BookieServer(configuration: configuration, storage: storage, group: group, logger: log)
+      let tls = try await blocking { try configuration.tls.map { try TLSContext($0, role: .server) } }
+      let server = try await BookieServer(
+        configuration: configuration, storage: storage, tls: tls, group: group, logger: log)
       do {
         let registration = try await Registration(
           configuration: configuration, port: server.port, isReadOnly: !storage.isWritable, metadata: metadata,

@@ -23,6 +23,8 @@ extension BookieConfiguration {
       "journalDirectories": journalDirectories.joined(separator: ","),
       "ledgerDirectories": ledgerDirectories.joined(separator: ","),
       "nettyMaxFrameSizeBytes": "\(maximumFrameSize)",
+      "tlsCertificatePath": tlsCertificatePath ?? "", "tlsKeyStore": tlsKeyPath ?? "",
+      "tlsTrustStore": tlsTrustPath ?? "", "tlsClientAuthentication": "\(tlsClientAuthentication)",
       "journalMaxGroupWaitMSec": milliseconds(journalMaxGroupWait),
       "journalBufferedWritesThreshold": "\(journalMaxGroupBytes)",
       "journalMaxMemorySizeMb": "\(journalMaxMemory >> 20)",

@@ -1,3 +1,5 @@
+import Transport
+
 /// How a bookie is set up. Names in parentheses are BookKeeper's.
 public struct BookieConfiguration: Sendable {
   /// The name under which ledgers know this bookie. Never give one bookie's name to another's data.
@@ -17,6 +19,15 @@ public struct BookieConfiguration: Sendable {
 
   /// Largest frame accepted, in bytes. (`nettyMaxFrameSizeBytes`)
   public var maximumFrameSize = 5 * 1024 * 1024 + 10 * 1024
+
+  /// The certificate chain of the port (PEM), which clients may then ask for TLS; nil: there is none. (`tlsCertificatePath`)
+  public var tlsCertificatePath: String?
+  /// The private key of that certificate (PEM). (`tlsKeyStore`)
+  public var tlsKeyPath: String?
+  /// The certificates that those of clients, and of other bookies, must be issued by (PEM). (`tlsTrustStore`)
+  public var tlsTrustPath: String?
+  /// Whether a client must show a certificate: then nothing but TLS is served. (`tlsClientAuthentication`)
+  public var tlsClientAuthentication = false
 
   /// How long the first entry of a group waits for others, at most. (`journalMaxGroupWaitMSec`)
   public var journalMaxGroupWait = Duration.milliseconds(1)
@@ -133,6 +144,14 @@ public struct BookieConfiguration: Sendable {
 
   /// Faults for tests and measurements.
   package var faults = BookieFaults()
+
+  /// What TLS on the port is made with; nil: there is none.
+  var tls: TLSConfiguration? {
+    guard tlsCertificatePath != nil || tlsClientAuthentication else { return nil }
+    return TLSConfiguration(
+      certificateChainFile: tlsCertificatePath, privateKeyFile: tlsKeyPath, trustRootsFile: tlsTrustPath,
+      clientAuth: tlsClientAuthentication ? .required : .none)
+  }
 
   var diskThresholds: DiskWatch.Thresholds {
     DiskWatch.Thresholds(

@@ -18,6 +18,8 @@ public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
   case configuration(String)
   /// The location index could not be read or written.
   case index(String)
+  /// The location index refused a change for want of space, before anything of it was written.
+  case indexIsFull(String)
   /// The bookie is shut down.
   case closed
 
@@ -27,6 +29,7 @@ public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
     case .io(_, _, let errno): errno == ENOSPC || errno == EDQUOT
     // The library gives no number.
     case .index(let text): text.contains("No space left on device") || text.contains("NoSpace")
+    case .indexIsFull: true
     default: false
     }
   }
@@ -51,7 +54,7 @@ public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
     case .damaged(let path, let what): "\(path) is damaged: \(what)."
     case .identity(let what): what
     case .configuration(let what): what
-    case .index(let what): what
+    case .index(let what), .indexIsFull(let what): what
     case .closed: "The bookie is shut down."
     }
   }

@@ -6,9 +6,11 @@ import NIOConcurrencyHelpers
 /// Every method blocks (reads may touch the disk, synced writes wait for it): call them on threads of your own, never on
 /// an event loop or the cooperative pool. Every method may be called from any thread at the same time.
 /// After `close` every method throws.
+///
+/// A full disk is an error and no more: see `RocksDatabase+Writing`.
 public final class RocksDatabase: @unchecked Sendable {
   /// How a write reaches the disk.
-  public enum Durability: Sendable {
+  public enum Durability: Int, Sendable {
     /// Returns when the write-ahead log is synced: survives the loss of power.
     case synced
     /// Returns when the log is written to the page cache: survives the end of the process.
@@ -20,28 +22,29 @@ public final class RocksDatabase: @unchecked Sendable {
   /// The directory.
   public let path: String
 
-  private let handle: OpaquePointer
-  private let options: OpaquePointer
+  let settings: RocksOptions
+  let writeOptions: [OpaquePointer]
   private let readOptions: OpaquePointer
-  private let writeOptions: [OpaquePointer]
-  /// Guards the two members below; its value says whether no call is in progress, which `close` waits for.
-  private let idle = ConditionLock<Bool>(value: true)
+  /// One change at a time: after one has failed no other may reach the same handle.
+  let writing = NIOLock()
+  /// Guards the three members below; its value says whether no call is in progress, which `close` waits for.
+  let idle = ConditionLock<Bool>(value: true)
+  /// Nil when closed, or when the database could not be opened anew.
+  var handle: RocksHandle?
   private var callsInProgress = 0
   private var isClosed = false
+  /// What made the handle one that is only read from. Guarded by `writing`, as is the member below.
+  var wound: RocksError?
+  /// When the next attempt to open the database anew may be made.
+  var nextReopening = ContinuousClock.now
 
   /// Opens the database in `path`, replaying its log, and takes the lock on it. The parent directory must exist.
   public init(path: String, options settings: RocksOptions = RocksOptions()) throws {
-    let options = Self.makeOptions(settings)
-    var message: UnsafeMutablePointer<CChar>?
-    guard let handle = rocksdb_open(options, path, &message) else {
-      rocksdb_options_destroy(options)
-      throw Self.take(&message, "Opening", path) ?? RocksError("Opening the database in \(path) failed.")
-    }
     self.path = path
-    self.handle = handle
-    self.options = options
-    self.readOptions = rocksdb_readoptions_create()
-    self.writeOptions = [Durability.synced, .logged, .unlogged].map { durability in
+    self.settings = settings
+    handle = try RocksHandle(path, settings)
+    readOptions = rocksdb_readoptions_create()
+    writeOptions = [Durability.synced, .logged, .unlogged].map { durability in
       let write = rocksdb_writeoptions_create()
       switch durability {
       case .synced: rocksdb_writeoptions_set_sync(write, 1)
@@ -56,14 +59,13 @@ public final class RocksDatabase: @unchecked Sendable {
     close()
     writeOptions.forEach { rocksdb_writeoptions_destroy($0) }
     rocksdb_readoptions_destroy(readOptions)
-    rocksdb_options_destroy(options)
   }
 
   /// Waits for the calls in progress, closes the database and releases its lock. Calling it again does nothing.
   /// Must not be called from inside `withIterator` or `withValue`.
   public func close() {
     idle.lock(whenValue: true)
-    if !isClosed { rocksdb_close(handle) }
+    handle = nil
     isClosed = true
     idle.unlock()
   }
@@ -84,10 +86,10 @@ public final class RocksDatabase: @unchecked Sendable {
   public func withValue<R>(
     of key: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer?) throws -> R
   ) throws -> R {
-    try call {
+    try call { handle in
       var message: UnsafeMutablePointer<CChar>?
       let slice = key.withCharacters { rocksdb_get_pinned(handle, readOptions, $0, $1, &message) }
-      if let error = Self.take(&message, "Reading", path) { throw error }
+      if let error = RocksHandle.take(&message, "Reading", path) { throw error }
       guard let slice else { return try body(nil) }
       defer { rocksdb_pinnableslice_destroy(slice) }
       var count = 0
@@ -101,7 +103,7 @@ public final class RocksDatabase: @unchecked Sendable {
   public func withIterator<R>(
     upperBound: [UInt8]? = nil, fillCache: Bool = true, _ body: (RocksIterator) throws -> R
   ) throws -> R {
-    try call {
+    try call { handle in
       let read = rocksdb_readoptions_create()
       defer { rocksdb_readoptions_destroy(read) }
       rocksdb_readoptions_set_fill_cache(read, fillCache ? 1 : 0)
@@ -150,73 +152,9 @@ public final class RocksDatabase: @unchecked Sendable {
     return end
   }
 
-  // MARK: Writes
-
-  /// Sets `key` to `value`.
-  public func put(_ key: [UInt8], _ value: [UInt8], _ durability: Durability = .logged) throws {
-    let batch = RocksWriteBatch()
-    batch.put(key, value)
-    try write(batch, durability)
-  }
-
-  /// Removes `key`; an absent one is no error.
-  public func delete(_ key: [UInt8], _ durability: Durability = .logged) throws {
-    let batch = RocksWriteBatch()
-    batch.delete(key)
-    try write(batch, durability)
-  }
-
-  /// Removes every key in `start..<end`.
-  public func deleteRange(from start: [UInt8], to end: [UInt8], _ durability: Durability = .logged) throws {
-    let batch = RocksWriteBatch()
-    batch.deleteRange(from: start, to: end)
-    try write(batch, durability)
-  }
-
-  /// Applies every change of `batch` atomically, and returns when it is as durable as asked. The batch is not cleared.
-  public func write(_ batch: RocksWriteBatch, _ durability: Durability = .logged) throws {
-    try call {
-      let write: OpaquePointer
-      switch durability {
-      case .synced: write = writeOptions[0]
-      case .logged: write = writeOptions[1]
-      case .unlogged: write = writeOptions[2]
-      }
-      var message: UnsafeMutablePointer<CChar>?
-      rocksdb_write(handle, write, batch.handle, &message)
-      if let error = Self.take(&message, "Writing", path) { throw error }
-    }
-  }
-
-  /// Writes the in-memory table to a synced sorted file; returns when unlogged changes made before are durable.
-  public func flush() throws {
-    try call {
-      let flush = rocksdb_flushoptions_create()
-      defer { rocksdb_flushoptions_destroy(flush) }
-      rocksdb_flushoptions_set_wait(flush, 1)
-      var message: UnsafeMutablePointer<CChar>?
-      rocksdb_flush(handle, flush, &message)
-      if let error = Self.take(&message, "Flushing", path) { throw error }
-    }
-  }
-
-  /// Syncs the write-ahead log: returns when logged changes made before are durable.
-  public func syncLog() throws {
-    try call {
-      var message: UnsafeMutablePointer<CChar>?
-      rocksdb_flush_wal(handle, 1, &message)
-      if let error = Self.take(&message, "Syncing the log of", path) { throw error }
-    }
-  }
-
-  /// Compacts the whole key space, which gives back the space of deleted keys.
-  public func compact() throws {
-    try call { rocksdb_compact_range(handle, nil, 0, nil, 0) }
-  }
-
   /// A property of the library by name, such as `rocksdb.estimate-num-keys`; nil when it is unknown.
   public func property(_ name: String) throws -> String? {
-    try call {
+    try call { handle in
       guard let value = rocksdb_property_value(handle, name) else { return nil }
       defer { rocksdb_free(value) }
       return String(cString: value)
@@ -225,11 +163,13 @@ public final class RocksDatabase: @unchecked Sendable {
 
   // MARK: Inside
 
-  private func call<R>(_ body: () throws -> R) throws -> R {
+  func call<R>(_ body: (OpaquePointer) throws -> R) throws -> R {
     idle.lock()
-    guard !isClosed else {
-      idle.unlock()
-      throw RocksError("The database in \(path) is closed.", isClosed: true)
+    guard let handle else {
+      defer { idle.unlock() }
+      throw isClosed
+        ? RocksError("The database in \(path) is closed.", isClosed: true)
+        : RocksError("The database in \(path) could not be opened anew after a failed write.")
     }
     callsInProgress += 1
     idle.unlock(withValue: false)
@@ -238,46 +178,14 @@ public final class RocksDatabase: @unchecked Sendable {
       callsInProgress -= 1
       idle.unlock(withValue: callsInProgress == 0)
     }
-    return try body()
+    return try body(handle.database)
   }
 
-  private static func take(
-    _ message: inout UnsafeMutablePointer<CChar>?, _ action: String, _ path: String
-  ) -> RocksError? {
-    guard let text = message else { return nil }
-    defer { rocksdb_free(text) }
-    message = nil
-    return RocksError("\(action) the database in \(path) failed: \(String(cString: text)).")
-  }
-
-  private static func makeOptions(_ settings: RocksOptions) -> OpaquePointer {
-    let options = rocksdb_options_create().unsafelyUnwrapped
-    rocksdb_options_set_create_if_missing(options, settings.createIfMissing ? 1 : 0)
-    rocksdb_options_set_write_buffer_size(options, settings.writeBufferSize)
-    rocksdb_options_set_max_write_buffer_number(options, Int32(clamping: settings.maxWriteBuffers))
-    rocksdb_options_set_max_background_jobs(options, Int32(clamping: settings.maxBackgroundJobs))
-    rocksdb_options_set_max_open_files(options, Int32(clamping: settings.maxOpenFiles))
-    rocksdb_options_set_max_total_wal_size(options, settings.maxTotalWALSize)
-    rocksdb_options_set_bytes_per_sync(options, settings.bytesPerSync)
-    rocksdb_options_set_keep_log_file_num(options, 2)
-    rocksdb_options_set_max_log_file_size(options, 1 << 20)
-    switch settings.compression {
-    case .none: rocksdb_options_set_compression(options, Int32(rocksdb_no_compression))
-    case .lz4: rocksdb_options_set_compression(options, Int32(rocksdb_lz4_compression))
-    case .zstd: rocksdb_options_set_compression(options, Int32(rocksdb_zstd_compression))
-    }
-    let table = rocksdb_block_based_options_create()
-    rocksdb_block_based_options_set_block_size(table, settings.blockSize)
-    if settings.blockCacheSize > 0 {
-      let cache = rocksdb_cache_create_lru(settings.blockCacheSize)
-      rocksdb_block_based_options_set_block_cache(table, cache)
-      rocksdb_cache_destroy(cache)
-    }
-    if let bits = settings.bloomBitsPerKey {
-      rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(bits))
-    }
-    rocksdb_options_set_block_based_table_factory(options, table)
-    rocksdb_block_based_options_destroy(table)
-    return options
+  /// Calls `body` when no call is in progress, and lets none begin meanwhile.
+  /// - Returns: nil when calls went on for too long, or the database is closed.
+  func exclusively<R>(_ body: () throws -> R) rethrows -> R? {
+    guard idle.lock(whenValue: true, timeoutSeconds: 1) else { return nil }
+    defer { idle.unlock() }
+    return isClosed ? nil : try body()
   }
 }

@@ -29,6 +29,8 @@ public struct RocksOptions: Sendable {
   public var maxTotalWALSize: UInt64 = 64 << 20
   /// Bytes written to a sorted file between two background syncs, so that closing the file does not stall; 0 for never.
   public var bytesPerSync: UInt64 = 1 << 20
+  /// Bytes on the disk that changes leave free: one that would go below is refused, before anything of it is written.
+  public var reservedSpace = 4 << 20
 
   /// The defaults.
   public init() {}
@@ -42,9 +44,20 @@ public struct RocksError: Error, Hashable, CustomStringConvertible, Sendable {
   /// Whether the cause is that `RocksDatabase.close` was called.
   public var isClosed: Bool
 
+  /// Whether a change was refused before anything of it was written. After other errors of a change, all or none of it
+  /// may have been made: `RocksDatabase.recover` makes certain which.
+  public var isRefusal: Bool
+
+  /// Whether the cause is that the disk is full.
+  public var isOutOfSpace: Bool {
+    // The library gives no number.
+    ["No space left on device", "NoSpace", "Disk quota exceeded"].contains { description.contains($0) }
+  }
+
   /// An error with the given sentence.
-  public init(_ description: String, isClosed: Bool = false) {
+  public init(_ description: String, isClosed: Bool = false, isRefusal: Bool = false) {
     self.description = description
     self.isClosed = isClosed
+    self.isRefusal = isRefusal
   }
 }

@@ -54,6 +54,22 @@ struct BookieSocketTests {
     }
   }
 
+  @Test("START_TLS without a certificate is a bad request, and the connection goes on")
+  func noTLS() async throws {
+    try await BookieHarness.with { harness in
+      let bookie = try await harness.start()
+      let socket = try await RawSocket.connect(bookie.port)
+      #expect(try await socket.exchange("0000000b0a06080310091801d20600") == "0000000a0a060803100918011064")
+      #expect(
+        try await socket.exchange("000000140202000000000000000000020000000000000000")
+          == "00000018020200000000000100000000000000020000000000000000")
+      // Other requests of v3 are not spoken here.
+      try await socket.send("0000000b0a06080310011801a20600")
+      try await socket.closed()
+      try await bookie.shutdown()
+    }
+  }
+
   @Test("Scenario: an oversize frame, or garbage, closes that connection and no other")
   func garbage() async throws {
     try await BookieHarness.with { harness in

@@ -6,29 +6,6 @@ import Testing
 
 @testable import Bookie
 
-/// A small file system in memory of its own, where this process may mount one.
-struct SmallDisk {
-  let path: String
-
-  init?(_ path: String, megabytes: Int) {
-    self.path = path
-    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    guard Self.run(["mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path]) else { return nil }
-  }
-
-  func remove() { _ = Self.run(["umount", "-l", path]) }
-
-  private static func run(_ arguments: [String]) -> Bool {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = arguments
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }
-}
-
 @Suite("Bookie: a disk that is really full")
 struct FullDiskTests {
   @Test(
@@ -47,8 +24,8 @@ struct FullDiskTests {
     } _: { harness in
       let root = harness.directory.file("b1")
       // Without the right to mount there is no small disk; the same is tested on a disk in memory.
-      guard let disk = SmallDisk(root, megabytes: 32) else { return }
-      defer { disk.remove() }
+      guard let disk = SmallDisk.mount(at: root, megabytes: 32) else { return }
+      defer { disk.unmount() }
       let ballast = root + "/ballast"
       try Data(repeating: 1, count: 8 * 1024 * 1024).write(to: URL(fileURLWithPath: ballast))
       var bookie = try await harness.start()
@@ -59,10 +36,17 @@ struct FullDiskTests {
       var next: Int64 = 0
       while refused < 50, next < 6000 {
         let codes = try await client.add(next, 0...9, payload: payload)
-        if codes.allSatisfy({ $0 == .ok }) { acknowledged.append(next) } else { refused += 1 }
+        if codes.allSatisfy({ $0 == .ok }) {
+          acknowledged.append(next)
+        } else if bookie.statistics().failedFlushes > 0 || codes.contains(.readOnly) {
+          // Not what a flush that takes its time has refused.
+          refused += 1
+        }
         next += 1
       }
-      #expect(refused >= 50 && acknowledged.count > 50)
+      // Of the 24 MiB that were left, the index leaves 4 free, and journals and logs hold each of the 50 ledgers' 100 kB once.
+      #expect(refused >= 50)
+      #expect(acknowledged.count > 50)
       for ledger in acknowledged { #expect(try await client.has(ledger, 9, payload: payload)) }
       try FileManager.default.removeItem(atPath: ballast)
       await eventually {

@@ -1,7 +1,9 @@
 """A region of many processes: etcd, bookies, a broker, and the real client."""
 
+import json
 import shutil
 import signal
+import socket
 import subprocess
 
 import pulsar
@@ -140,6 +142,36 @@ def test_a_region_of_processes_survives_its_parts(processes):
     # Everything stops in good order.
     for name in ["broker", *(f"bookie-{number}" for number in range(1, 5))]:
         assert processes.end(name, signal.SIGTERM) == 0, processes.log(name)[-2000:]
+
+
+def test_brokers_and_bookies_speak_tls(tmp_path):
+    certs = tmp_path / "certs"
+    certs.mkdir()
+    for arguments in (["create-ca"], ["issue", "bookie"], ["issue", "broker"]):
+        subprocess.run([BINARY, "certs", *arguments, "--dir", str(certs)], check=True, capture_output=True, timeout=60)
+    (tmp_path / "bookie.conf").write_text(
+        f"tlsCertificatePath={certs}/bookie.crt\ntlsKeyStore={certs}/bookie.key\ntlsTrustStore={certs}/ca.crt\n"
+        "tlsClientAuthentication=true\n")
+    (tmp_path / "broker.json").write_text(json.dumps({
+        "bookkeeperTLSClientAuthentication": True, "bookkeeperTLSTrustCertsFilePath": f"{certs}/ca.crt",
+        "bookkeeperTLSCertificateFilePath": f"{certs}/broker.crt", "bookkeeperTLSKeyFilePath": f"{certs}/broker.key"}))
+    processes = Processes(tmp_path, bookies=3)
+    for name, command in processes.commands.items():
+        if name != "etcd":
+            command += ["--config", str(tmp_path / ("broker.json" if name == "broker" else "bookie.conf"))]
+    try:
+        client = pulsar.Client(processes.up().url, operation_timeout_seconds=20, logger=quiet())
+        topic = "persistent://public/default/encrypted"
+        consumer = client.subscribe(topic, "s", initial_position=pulsar.InitialPosition.Earliest)
+        exchange(client.create_producer(topic, batching_enabled=False), consumer, range(0, 100))
+        client.close()
+
+        # A read in the clear: unauthorized.
+        with socket.create_connection(("127.0.0.1", processes.bookie_ports[0]), timeout=10) as plain:
+            plain.sendall(bytes.fromhex("00000014020200000000000000000003ffffffffffffffff"))
+            assert plain.recv(100).hex().startswith("000000180202000000000066")
+    finally:
+        processes.down()
 
 
 def test_a_second_broker_is_refused(processes):

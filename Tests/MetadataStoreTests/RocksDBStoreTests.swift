@@ -1,4 +1,5 @@
 import Foundation
+import RocksDB
 import TestSupport
 import Testing
 
@@ -114,6 +115,49 @@ import Testing
       let reopened = try await RocksDBStore.open(path: path)
       #expect(try await reopened.get("/leased") == nil)
       try await reopened.close()
+    }
+  }
+
+  /// With nothing reserved the disk is full in the middle of a write.
+  @Test(arguments: [4 << 20, 0]) func aFullDiskIsAnErrorAndPasses(_ reserved: Int) async throws {
+    try await TemporaryDirectory.with { directory in
+      // Without the right to mount there is no small disk.
+      guard let disk = SmallDisk.mount(at: directory.file("disk"), megabytes: 24) else { return }
+      defer { disk.unmount() }
+      var options = RocksOptions()
+      options.reservedSpace = reserved
+      var store = try await RocksDBStore.open(path: disk.path + "/metadata", options: options)
+      let lease = try await store.grantLease(ttl: .seconds(5))
+      var versions: [MetadataVersion] = [try await store.put("/leased", [1], expected: .any, lease: lease)]
+      for isSudden in [false, true] {
+        if isSudden { disk.fill() }
+        var failure: (any Error)?
+        for index in 0..<1000 where failure == nil {
+          do {
+            let value = [UInt8](repeating: UInt8(index % 7), count: 50_000)
+            versions.append(try await store.put("/keys/\(index % 10)", value))
+          } catch {
+            failure = error
+          }
+          if index == 20 { disk.fill() }
+        }
+        guard case .storage = try #require(failure as? MetadataError) else { throw TestSupportError("\(failure!)") }
+        await #expect(throws: MetadataError.self) { try await store.delete("/leased") }
+        #expect(try await store.get("/leased")?.value == [1])
+        disk.free()
+        let watch = try await store.watch(prefix: "/after")
+        await eventually {
+          versions.append(try await store.put("/after/\(isSudden)", [2], expected: .any, lease: lease))
+          return true
+        }
+        for await event in watch.prefix(1) { #expect(event.key == "/after/\(isSudden)") }
+      }
+      #expect(versions == versions.sorted() && Set(versions).count == versions.count)
+      try await store.close()
+      store = try await RocksDBStore.open(path: disk.path + "/metadata")
+      for key in ["/leased", "/after/true"] { #expect(try await store.get(key) == nil) }
+      #expect(try await store.keys(prefix: "/keys/").isEmpty == false)
+      try await store.close()
     }
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import RocksDB
 import TestSupport
 import Testing
@@ -19,6 +20,22 @@ import Testing
       let again = try RocksDatabase(path: directory.path + "/db")
       defer { again.close() }
       #expect(try again.get(bytes("a")) == bytes("1"))
+    }
+  }
+
+  @Test func optionsReachTheLibraryWhichKeepsNoLog() throws {
+    try TemporaryDirectory.with { directory in
+      var options = RocksOptions()
+      options.blockCacheSize = 3 << 20
+      let database = try RocksDatabase(path: directory.path + "/db", options: options)
+      defer { database.close() }
+      #expect(try database.property("rocksdb.block-cache-capacity") == "\(3 << 20)")
+      try database.put([1], [1], .synced)
+      try database.flush()
+      let log = try FileManager.default.attributesOfItem(atPath: directory.path + "/db/LOG")
+      #expect(log[.size] as? Int == 0)
+      let names = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/db")
+      #expect(!names.contains { $0.hasSuffix(".dbtmp") })
     }
   }
 

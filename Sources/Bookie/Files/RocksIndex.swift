@@ -53,6 +53,7 @@ final class RocksIndex: KeyValueStore {
     do {
       return try body()
     } catch {
+      if let error = error as? RocksError, error.isRefusal, error.isOutOfSpace { throw .indexIsFull("\(error)") }
       throw .index("\(error)")
     }
   }

@@ -1,6 +1,7 @@
 import BookieWire
 import Logging
 import NIOCore
+import Transport
 
 /// One client's socket: frames in, requests to the session; answers out, one flush per delivery.
 ///
@@ -23,9 +24,15 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
   private var reads = 0
   private let maximumReads: Int
   private var isReadPending = false
+  /// What START_TLS is answered with; nil: it is refused.
+  private let tls: TLSContext?
+  private var isEncrypted = false
 
-  init(eventLoop: any EventLoop, storage: BookieStorage, maximumFrameSize: Int, logger: Logger) {
+  init(
+    eventLoop: any EventLoop, storage: BookieStorage, maximumFrameSize: Int, tls: TLSContext?, logger: Logger
+  ) {
     self.eventLoop = eventLoop
+    self.tls = tls
     self.logger = logger
     maximumReads = storage.configuration.maximumReadsPerConnection
     session = BookieSession(storage: storage)
@@ -47,11 +54,19 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
     var hasAnswers = false
     do {
       while let frame = try reader.nextFrame() {
+        if BookieStartTLS.isVersion3(frame) {
+          try startTLS(frame, context)
+          continue
+        }
         let response: BookieResponse?
         do throws(BookieWireError) {
           let request = try BookieRequest(decoding: frame)
-          reads += Self.weight(request)
-          response = session.receive(request, from: self, capacity: min(receivedBytes, 256 * 1024))
+          if !isEncrypted, tls?.configuration.clientAuth == .required, let refusal = request.failure(.unauthorized) {
+            response = refusal
+          } else {
+            reads += Self.weight(request)
+            response = session.receive(request, from: self, capacity: min(receivedBytes, 256 * 1024))
+          }
         } catch .unsupportedVersion(_, let answer?) {
           response = answer
         }
@@ -67,6 +82,20 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
     if hasAnswers { finish(context) }
   }
 
+  /// The answer goes out in the clear, everything after it, in both directions, is TLS.
+  private func startTLS(_ frame: ByteBuffer, _ context: ChannelHandlerContext) throws {
+    let id = try BookieStartTLS.transactionID(ofRequest: frame)
+    finish(context)
+    guard let tls, !isEncrypted else {
+      let refusal = BookieStartTLS.response(.badRequest, transactionID: id)
+      return context.writeAndFlush(wrapOutboundOut(refusal), promise: nil)
+    }
+    guard reader.isEmpty else { throw BookieWireError.bytesBeforeTLS }
+    context.writeAndFlush(wrapOutboundOut(BookieStartTLS.response(.ok, transactionID: id)), promise: nil)
+    isEncrypted = true
+    try context.pipeline.syncOperations.addHandler(TLSHandler(context: tls, serverHostname: nil), position: .first)
+  }
+
   func channelReadComplete(context: ChannelHandlerContext) {
     receivedBytes = 0
     session.flush(to: self)
@@ -79,7 +108,9 @@ final class BookieConnectionHandler: ChannelDuplexHandler, ReplyTarget, @uncheck
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    logger.debug("A client's connection failed.", metadata: ["client": "\(remote(context))", "error": "\(error)"])
+    logger.log(
+      level: error is TLSError ? .warning : .debug, "A client's connection failed.",
+      metadata: ["client": "\(remote(context))", "error": "\(error)"])
     context.close(promise: nil)
   }
 

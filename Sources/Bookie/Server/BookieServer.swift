@@ -2,17 +2,22 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import Transport
 
 /// Listens for clients of the bookie protocol.
 final class BookieServer: Sendable {
   private let channel: any Channel
   private let clients: Clients
+  /// What START_TLS leads to; nil: it is refused.
+  let tls: TLSContext?
 
   init(
-    configuration: BookieConfiguration, storage: BookieStorage, group: any EventLoopGroup, logger: Logger
+    configuration: BookieConfiguration, storage: BookieStorage, tls: TLSContext?, group: any EventLoopGroup,
+    logger: Logger
   ) async throws {
     let clients = Clients()
     self.clients = clients
+    self.tls = tls
     channel = try await ServerBootstrap(group: group)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.backlog, value: 256)
@@ -28,7 +33,7 @@ final class BookieServer: Sendable {
           try channel.pipeline.syncOperations.addHandler(
             BookieConnectionHandler(
               eventLoop: channel.eventLoop, storage: storage, maximumFrameSize: configuration.maximumFrameSize,
-              logger: logger))
+              tls: tls, logger: logger))
         }
       }
       .bind(host: configuration.host, port: configuration.port).get()

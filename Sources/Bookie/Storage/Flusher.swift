@@ -120,7 +120,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   }
 
   private func failed(_ error: BookieError) -> NIODeadline {
-    if case .index = error, !error.isOutOfSpace {
+    if case .index = error {
       // Whether the index took the change is not known for certain: nothing that it may name is taken back.
       appender.abandon()
     } else {

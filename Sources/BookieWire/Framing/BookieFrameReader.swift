@@ -14,6 +14,9 @@ public struct BookieFrameReader: Sendable {
     self.maximumFrameLength = maximumFrameLength
   }
 
+  /// Whether nothing waits for the rest of a frame.
+  public var isEmpty: Bool { received?.readableBytes ?? 0 == 0 }
+
   /// Takes bytes from the peer. Drain `nextFrame()` afterwards.
   public mutating func append(_ bytes: ByteBuffer) {
     guard var rest = received, rest.readableBytes > 0 else {

@@ -32,52 +32,18 @@ public struct BookieAuthMessage: Hashable, Sendable {
   public var answer: BookieAuthMessage { pluginName == Self.requestIDPluginName ? .requestIDs : .disabled }
 
   init(decoding frame: ByteBuffer) throws(BookieWireError) {
-    var rest = frame
+    var fields = ProtobufFields(frame)
     pluginName = ""
     payload = ByteBuffer()
-    while rest.readableBytes > 0 {
-      let tag = try Self.readVarint(&rest)
-      switch tag & 7 {
-      case 0: _ = try Self.readVarint(&rest)
-      case 1: guard rest.readSlice(length: 8) != nil else { throw .truncated("an AUTH field") }
-      case 5: guard rest.readSlice(length: 4) != nil else { throw .truncated("an AUTH field") }
-      case 2:
-        let length = try Self.readVarint(&rest)
-        guard length <= UInt64(rest.readableBytes), let field = rest.readSlice(length: Int(length)) else {
-          throw .truncated("an AUTH field")
-        }
-        if tag >> 3 == 1 { pluginName = String(buffer: field) }
-        if tag >> 3 == 2 { payload = field }
-      default: throw .truncated("an AUTH field")
-      }
+    while let (field, value) = try fields.next() {
+      guard case .bytes(let bytes) = value else { continue }
+      if field == 1 { pluginName = String(buffer: bytes) }
+      if field == 2 { payload = bytes }
     }
   }
 
   func write(into buffer: inout ByteBuffer) {
-    buffer.writeInteger(UInt8(1 << 3 | 2))
-    Self.writeVarint(UInt64(pluginName.utf8.count), into: &buffer)
-    buffer.writeString(pluginName)
-    buffer.writeInteger(UInt8(2 << 3 | 2))
-    Self.writeVarint(UInt64(payload.readableBytes), into: &buffer)
-    buffer.writeImmutableBuffer(payload)
-  }
-
-  private static func readVarint(_ buffer: inout ByteBuffer) throws(BookieWireError) -> UInt64 {
-    var value: UInt64 = 0
-    for shift in stride(from: UInt64(0), to: 64, by: 7) {
-      guard let byte = buffer.readInteger(as: UInt8.self) else { throw .truncated("an AUTH field") }
-      value |= UInt64(byte & 0x7F) << shift
-      if byte < 0x80 { return value }
-    }
-    throw .truncated("an AUTH field")
-  }
-
-  private static func writeVarint(_ value: UInt64, into buffer: inout ByteBuffer) {
-    var rest = value
-    while rest >= 0x80 {
-      buffer.writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
-      rest >>= 7
-    }
-    buffer.writeInteger(UInt8(rest))
+    buffer.writeField(1, ByteBuffer(string: pluginName))
+    buffer.writeField(2, payload)
   }
 }

@@ -8,6 +8,10 @@ public enum BookieWireError: Error, Equatable, Sendable, CustomStringConvertible
   case unknownOpcode(UInt8)
   /// A version that is not spoken here. `answer` is what a server replies before it goes on.
   case unsupportedVersion(UInt8, answer: BookieResponse?)
+  /// A bookie does not take START_TLS.
+  case refusesTLS(BookieReturnCode)
+  /// More came in the clear after START_TLS, and may be anybody's.
+  case bytesBeforeTLS
   /// An entry is shorter than its header and digest.
   case entryTooShort(Int, atLeast: Int)
   /// An entry is another one than was asked for.
@@ -22,6 +26,8 @@ public enum BookieWireError: Error, Equatable, Sendable, CustomStringConvertible
     case .truncated(let what): "The frame ends inside \(what)."
     case .unknownOpcode(let code): "Unknown bookie operation \(code)."
     case .unsupportedVersion(let version, _): "Bookie protocol version \(version) is not supported; speak version 2."
+    case .refusesTLS(let code): "The bookie refuses TLS (\(code)); give it a certificate, or do not ask for TLS."
+    case .bytesBeforeTLS: "Bytes in the clear came after START_TLS."
     case .entryTooShort(let size, let least): "An entry of \(size) bytes is shorter than its header of \(least) bytes."
     case .entryMismatch(let ledger, let entry, let gotLedger, let gotEntry):
       "Asked for entry \(entry.map { "\($0)" } ?? "last") of ledger \(ledger) but got \(gotLedger):\(gotEntry)."

@@ -50,6 +50,10 @@ public final class LedgerClient: Sendable {
     self.selector = EnsembleSelector(directory: directory, placement: configuration.placement)
   }
 
+  /// Reads the certificates again if their files changed; new connections use the new ones. Blocks.
+  /// - Returns: whether they changed.
+  public func reloadCertificates() throws -> Bool { try configuration.tls?.reloadIfChanged() ?? false }
+
   /// Creates a ledger whose handle is confined to `loop`.
   /// Throws ``LedgerError/notEnoughBookies(needed:available:)`` when fewer bookies are registered than the ensemble needs.
   public func createLedger(_ options: LedgerOptions, on loop: any EventLoop) async throws -> WritableLedger {

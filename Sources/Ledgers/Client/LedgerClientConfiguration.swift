@@ -1,4 +1,5 @@
 import NIOCore
+import Transport
 
 /// How a ``LedgerClient`` talks to bookies.
 public struct LedgerClientConfiguration: Sendable {
@@ -34,6 +35,8 @@ public struct LedgerClientConfiguration: Sendable {
   public var slowBookieLatencyFloor: TimeAmount = .milliseconds(50)
   /// How long a bookie must be slow before it is replaced.
   public var slowBookiePatience: TimeAmount = .seconds(3)
+  /// What connections to bookies are encrypted with; nil: they are not.
+  public var tls: TLSContext?
   /// Largest frame, the same as the bookies' (`nettyMaxFrameSizeBytes`).
   public var maximumFrameSize: Int = 5 * 1_024 * 1_024 + 10_240
   /// Read a ledger from one bookie where each has every entry, which keeps that bookie's read-ahead useful; without it the

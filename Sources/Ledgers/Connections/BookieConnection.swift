@@ -233,11 +233,16 @@ final class BookieConnection: @unchecked Sendable {
       return closed(epoch: attempt)
     }
     let maximumFrameLength = configuration.maximumFrameSize
+    let tls = configuration.tls
     ClientBootstrap(group: eventLoop)
       .connectTimeout(configuration.connectTimeout)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
+          if let tls {
+            try channel.pipeline.syncOperations.addHandler(
+              BookieTLSUpgrade(tls: tls, host: info.host, maximumFrameLength: maximumFrameLength))
+          }
           try channel.pipeline.syncOperations.addHandler(
             BookieChannelHandler(connection: self, epoch: attempt, maximumFrameLength: maximumFrameLength))
         }

@@ -4,6 +4,7 @@ import Ledgers
 import Logging
 import MetadataStore
 import NIOCore
+import Transport
 
 /// One bookie as a process of its own: it registers in a metadata store that the region shares, serves the BookKeeper port,
 /// and takes its part in keeping ledgers in as many copies as they want.
@@ -15,6 +16,7 @@ public final class BookieProcess: Sendable {
   private let ledgers: LedgerClient
   private let autoRecovery: AutoRecovery?
   private let admin: BookieAdminServer?
+  private let certificates: CertificateWatch
   private let logger: Logger
 
   private init(
@@ -26,6 +28,10 @@ public final class BookieProcess: Sendable {
     self.ledgers = ledgers
     self.autoRecovery = autoRecovery
     self.admin = admin
+    certificates = CertificateWatch("the bookie's port", logger: logger) {
+      let isNew = try bookie.reloadCertificates()
+      return try ledgers.reloadCertificates() || isNew
+    }
     self.logger = logger
   }
 
@@ -45,6 +51,13 @@ public final class BookieProcess: Sendable {
       registry.register(bookie)
       client.localBookies = registry
       if configuration.bookie.networkLocation != nil { client.placement = RackAwarePlacement() }
+      if let certificate = configuration.bookie.tlsCertificatePath {
+        // One bookie is another one's client when it repairs ledgers.
+        client.tls = try TLSContext(
+          TLSConfiguration(
+            certificateChainFile: certificate, privateKeyFile: configuration.bookie.tlsKeyPath,
+            trustRootsFile: configuration.bookie.tlsTrustPath, verification: .certificate), role: .client)
+      }
       client.maximumFrameSize = configuration.bookie.maximumFrameSize
       let ledgers = LedgerClient(metadata: metadata, group: group, configuration: client, logger: logger)
       var autoRecovery: AutoRecovery?
@@ -98,6 +111,7 @@ public final class BookieProcess: Sendable {
 
   /// Stops everything: the bookie leaves the list of available ones and flushes what it has.
   public func shutdown() async {
+    certificates.cancel()
     await admin?.shutdown()
     await autoRecovery?.shutdown()
     await logger.step("ledger client") { try await ledgers.shutdown() }

@@ -21,6 +21,10 @@ extension BookieProcessConfiguration {
     },
     "journalDirectories": list(\.bookie.journalDirectories), "journalDirectory": list(\.bookie.journalDirectories),
     "ledgerDirectories": list(\.bookie.ledgerDirectories),
+    "tlsProvider": only("OpenSSL"), "tlsProviderFactoryClass": only("org.apache.bookkeeper.tls.TLSContextFactory"),
+    "tlsKeyStoreType": only("PEM"), "tlsTrustStoreType": only("PEM"),
+    "tlsCertificatePath": file(\.bookie.tlsCertificatePath), "tlsKeyStore": file(\.bookie.tlsKeyPath),
+    "tlsTrustStore": file(\.bookie.tlsTrustPath), "tlsClientAuthentication": flag(\.bookie.tlsClientAuthentication),
     "autoRecoveryDaemonEnabled": flag(\.autoRecoveryDaemonEnabled),
     "lostBookieRecoveryDelay": seconds(\.autoRecovery.lostBookieRecoveryDelay),
     "openLedgerRereplicationGracePeriod": milliseconds(\.autoRecovery.openLedgerRereplicationGracePeriod),
@@ -83,6 +87,16 @@ extension BookieProcessConfiguration {
       return true
     }
   }
+
+  private static func file(_ path: Path<String?>) -> Setting {
+    {
+      $0[keyPath: path] = $1.isEmpty ? nil : $1
+      return true
+    }
+  }
+
+  /// What BookKeeper has a choice of, and we do not.
+  private static func only(_ value: String) -> Setting { { $1 == value } }
 
   private static func list(_ path: Path<[String]>) -> Setting {
     {

@@ -67,6 +67,12 @@ public struct BookieProcessConfiguration: Sendable {
     for port in [bookie.port, httpServerPort ?? 0] where !(0...65_535).contains(port) {
       throw MeshError("port \(port) is not a port; use 0 to 65535")
     }
+    guard (bookie.tlsCertificatePath == nil) == (bookie.tlsKeyPath == nil) else {
+      throw MeshError("give both tlsCertificatePath and tlsKeyStore (the key of the certificate), or neither")
+    }
+    guard !bookie.tlsClientAuthentication || (bookie.tlsCertificatePath != nil && bookie.tlsTrustPath != nil) else {
+      throw MeshError("tlsClientAuthentication needs tlsCertificatePath, tlsKeyStore and tlsTrustStore")
+    }
     guard (metadataTLS?.certificateFilePath == nil) == (metadataTLS?.keyFilePath == nil) else {
       throw MeshError("give both metadataStoreTlsCertificateFilePath and metadataStoreTlsKeyFilePath, or neither")
     }

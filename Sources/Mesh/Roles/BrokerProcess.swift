@@ -54,7 +54,7 @@ public final class BrokerProcess: Sendable {
         ttl: .seconds(10), logger: logger, onLost: onLost)
       do {
         var client = LedgerClientConfiguration()
-        configuration.bookkeeperClient.apply(to: &client)
+        try configuration.bookkeeperClient.apply(to: &client)
         let ledgers = LedgerClient(metadata: metadata, group: group, configuration: client, logger: logger)
         var sources = AdminSources()
         sources.storage = BookieAdminSources(bookies: [], ledgers: ledgers)

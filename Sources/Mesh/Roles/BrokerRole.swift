@@ -16,12 +16,12 @@ final class BrokerRole: Sendable {
   let admin: AdminServer
 
   private let policies: PolicyStore
-  private let certificates: Task<Void, Never>
+  private let certificates: [CertificateWatch]
   private let logger: Logger
 
   private init(
     broker: Broker, replication: ReplicationService, admin: AdminServer, policies: PolicyStore,
-    certificates: Task<Void, Never>, logger: Logger
+    certificates: [CertificateWatch], logger: Logger
   ) {
     self.broker = broker
     self.replication = replication
@@ -66,14 +66,18 @@ final class BrokerRole: Sendable {
     let admin = try await AdminServer.start(
       configuration: adminConfiguration, broker: broker, policies: policies, metadata: metadata, sources: sources,
       group: group, logger: logger)
+    let watch = [
+      CertificateWatch("the TLS port", logger: logger) { try broker.reloadCertificates() },
+      CertificateWatch("connections to bookies", logger: logger) { try ledgers.reloadCertificates() },
+    ]
     return BrokerRole(
       broker: broker, replication: replication, admin: admin, policies: policies,
-      certificates: watchCertificates(broker, logger), logger: logger)
+      certificates: watch, logger: logger)
   }
 
   /// Stops everything: clients are told, cursors saved.
   func shutdown() async {
-    certificates.cancel()
+    for watch in certificates { watch.cancel() }
     await admin.shutdown()
     await logger.step("broker") { try await broker.shutdown() }
     await replication.shutdown()
@@ -98,19 +102,6 @@ final class BrokerRole: Sendable {
     broker.replicationRequiresClientCertificate = configuration.replicationRequiresClientCertificate
     broker.replicationStartAt = ReplicationStart(rawValue: configuration.replicationStartAt) ?? .earliest
     return broker
-  }
-
-  private static func watchCertificates(_ broker: Broker, _ logger: Logger) -> Task<Void, Never> {
-    Task {
-      while !Task.isCancelled {
-        try? await Task.sleep(for: .seconds(10))
-        do {
-          if try broker.reloadCertificates() { logger.info("the certificates of the TLS port were reloaded") }
-        } catch {
-          logger.warning("the new certificates of the TLS port cannot be used, the old ones stay: \(error)")
-        }
-      }
-    }
   }
 
   private static func clusterData(_ configuration: StandaloneConfiguration) -> ClusterData {

@@ -1,5 +1,6 @@
 import Ledgers
 import NIOCore
+import Transport
 
 /// How a broker uses bookies: the settings of Pulsar's `broker.conf` of the same names.
 public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
@@ -33,6 +34,14 @@ public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
   public var bookkeeperClientAddEntryQuorumTimeoutInSeconds = 0
   /// Bytes under way to one bookie, from each event loop, beyond which it is replaced.
   public var bookkeeperClientMaxBytesPerBookie = 64 << 20
+  /// Certificates that those of bookies must be issued by (PEM); connections to bookies are then TLS.
+  public var bookkeeperTLSTrustCertsFilePath = ""
+  /// Whether the broker shows bookies a certificate of its own; connections to bookies are then TLS.
+  public var bookkeeperTLSClientAuthentication = false
+  /// That certificate, followed by intermediate ones (PEM).
+  public var bookkeeperTLSCertificateFilePath = ""
+  /// Its private key (PEM).
+  public var bookkeeperTLSKeyFilePath = ""
 
   /// The defaults.
   public init() {}
@@ -59,6 +68,10 @@ public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
     try read(.bookkeeperClientQuarantineTimeInSeconds, &bookkeeperClientQuarantineTimeInSeconds)
     try read(.bookkeeperClientAddEntryQuorumTimeoutInSeconds, &bookkeeperClientAddEntryQuorumTimeoutInSeconds)
     try read(.bookkeeperClientMaxBytesPerBookie, &bookkeeperClientMaxBytesPerBookie)
+    try read(.bookkeeperTLSTrustCertsFilePath, &bookkeeperTLSTrustCertsFilePath)
+    try read(.bookkeeperTLSClientAuthentication, &bookkeeperTLSClientAuthentication)
+    try read(.bookkeeperTLSCertificateFilePath, &bookkeeperTLSCertificateFilePath)
+    try read(.bookkeeperTLSKeyFilePath, &bookkeeperTLSKeyFilePath)
   }
 
   enum CodingKeys: String, CodingKey, CaseIterable {
@@ -69,7 +82,8 @@ public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
     case bookkeeperDiskWeightBasedPlacementEnabled, bookkeeperClientHealthCheckEnabled
     case bookkeeperClientHealthCheckIntervalSeconds, bookkeeperClientHealthCheckErrorThresholdPerInterval
     case bookkeeperClientQuarantineTimeInSeconds, bookkeeperClientAddEntryQuorumTimeoutInSeconds
-    case bookkeeperClientMaxBytesPerBookie
+    case bookkeeperClientMaxBytesPerBookie, bookkeeperTLSTrustCertsFilePath, bookkeeperTLSClientAuthentication
+    case bookkeeperTLSCertificateFilePath, bookkeeperTLSKeyFilePath
   }
 
   /// Checks what the types cannot.
@@ -87,6 +101,13 @@ public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
     for (key, value) in positive where !(1...Int(Int32.max)).contains(value) {
       throw MeshError("\(key.rawValue) must be 1 to \(Int32.max), not \(value)")
     }
+    guard
+      !bookkeeperTLSClientAuthentication
+        || !(bookkeeperTLSCertificateFilePath.isEmpty || bookkeeperTLSKeyFilePath.isEmpty)
+    else {
+      throw MeshError(
+        "bookkeeperTLSClientAuthentication needs bookkeeperTLSCertificateFilePath and bookkeeperTLSKeyFilePath")
+    }
     let natural: [(CodingKeys, Int)] = [
       (.bookkeeperClientSpeculativeReadTimeoutInMillis, bookkeeperClientSpeculativeReadTimeoutInMillis),
       (.bookkeeperClientAddEntryQuorumTimeoutInSeconds, bookkeeperClientAddEntryQuorumTimeoutInSeconds),
@@ -96,8 +117,21 @@ public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
     }
   }
 
-  /// Puts the settings into a ledger client's configuration.
-  public func apply(to configuration: inout LedgerClientConfiguration) {
+  /// What connections to bookies are encrypted with; nil: they are not.
+  private func tls() throws -> TLSContext? {
+    guard bookkeeperTLSClientAuthentication || !bookkeeperTLSTrustCertsFilePath.isEmpty else { return nil }
+    var tls = TLSConfiguration(verification: .certificate)
+    if !bookkeeperTLSTrustCertsFilePath.isEmpty { tls.trustRootsFile = bookkeeperTLSTrustCertsFilePath }
+    if bookkeeperTLSClientAuthentication {
+      tls.certificateChainFile = bookkeeperTLSCertificateFilePath
+      tls.privateKeyFile = bookkeeperTLSKeyFilePath
+    }
+    return try TLSContext(tls, role: .client)
+  }
+
+  /// Puts the settings into a ledger client's configuration. Reads the certificates.
+  public func apply(to configuration: inout LedgerClientConfiguration) throws {
+    configuration.tls = try tls()
     configuration.addEntryTimeout = .seconds(Int64(bookkeeperClientTimeoutInSeconds))
     configuration.readEntryTimeout = .seconds(Int64(bookkeeperClientTimeoutInSeconds))
     if bookkeeperClientSpeculativeReadTimeoutInMillis > 0 {

@@ -69,7 +69,7 @@ public final class Standalone: Sendable {
       bookies.append(bookie)
     }
     var clientConfiguration = LedgerClientConfiguration()
-    configuration.bookkeeperClient.apply(to: &clientConfiguration)
+    try configuration.bookkeeperClient.apply(to: &clientConfiguration)
     clientConfiguration.localBookies = registry
     let ledgers = LedgerClient(metadata: metadata, group: group, configuration: clientConfiguration, logger: logger)
     let autoRecovery = AutoRecovery.start(

@@ -42,15 +42,19 @@ public final class RocksDBStore: MetadataStore {
   /// Opens the store in the directory `path`, which is created with its parents when absent.
   /// - Throws: `MetadataError.storage` when the directory cannot be used, or is in use by another process.
   public static func open(path: String, logger: Logger? = nil) async throws -> RocksDBStore {
+    var options = RocksOptions()
+    options.writeBufferSize = 8 << 20
+    options.blockCacheSize = 32 << 20
+    return try await open(path: path, options: options, logger: logger)
+  }
+
+  static func open(path: String, options: RocksOptions, logger: Logger? = nil) async throws -> RocksDBStore {
     let writing = NIOThreadPool(numberOfThreads: 1)
     writing.start()
     do {
       let hub = WatchHub()
       let (database, writer) = try await writing.runIfActive {
         try Self.makeDirectories(path)
-        var options = RocksOptions()
-        options.writeBufferSize = 8 << 20
-        options.blockCacheSize = 32 << 20
         let database = try RocksDatabase(path: path, options: options)
         let state = try Self.recover(database, logger)
         return (database, StoreWriter(database: database, thread: writing, hub: hub, state: state))

@@ -39,8 +39,8 @@ struct SequenceBlock: Equatable {
 
 /// Decides requests one after the other and collects what they change into one group, to be written atomically.
 ///
-/// Requests of a group see the effects of the earlier ones. If the write of a group fails, the state is of no use any
-/// more and neither is the store: reopen it.
+/// Requests of a group see the effects of the earlier ones. If the write of a group fails, so does this state: take an
+/// earlier one.
 struct StoreState {
   /// What one write makes durable.
   struct Group {

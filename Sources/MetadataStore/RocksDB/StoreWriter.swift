@@ -25,6 +25,8 @@ final class StoreWriter: @unchecked Sendable {
   // The members below are touched on the thread only.
   private var state: StoreState
   private var failure: MetadataError?
+  /// What the last group made of the state, when its write failed for want of space and may have been made all the same.
+  private var doubt: (state: StoreState, group: StoreState.Group)?
   private var syncedWrites = 0
 
   init(database: RocksDatabase, thread: NIOThreadPool, hub: WatchHub, state: StoreState) {
@@ -106,6 +108,12 @@ final class StoreWriter: @unchecked Sendable {
   }
 
   private func decide(_ requests: [StoreRequest]) -> [StoreAnswer] {
+    do {
+      try resolveDoubt()
+    } catch {
+      return requests.map { _ in .failed(.storage("\(error)")) }
+    }
+    let before = state
     var answers: [StoreAnswer] = []
     answers.reserveCapacity(requests.count)
     for request in requests {
@@ -127,6 +135,10 @@ final class StoreWriter: @unchecked Sendable {
         try write(group)
         blocks.withLockedValue { $0.merge(group.blocks) { _, fresh in fresh } }
         hub.publish(group.events)
+      } catch let error as RocksError where error.isOutOfSpace {
+        if !error.isRefusal { doubt = (state, group) }
+        state = before
+        return requests.map { _ in .failed(.storage("\(error)")) }
       } catch {
         fail(error)
       }
@@ -138,6 +150,22 @@ final class StoreWriter: @unchecked Sendable {
 
   private func fail(_ error: any Error) {
     if failure == nil { failure = .storage("\(error) It takes no more changes; reopen it.") }
+  }
+
+  /// Finds out whether the group in doubt was written, when the database takes changes again.
+  private func resolveDoubt() throws {
+    guard let (after, group) = doubt else { return }
+    try database.recover()
+    // A group without a new version changes a sequence at most: its numbers are skipped.
+    if after.revision != state.revision, try storedRevision() == after.revision {
+      state = after
+      hub.publish(group.events)
+    }
+    doubt = nil
+  }
+
+  private func storedRevision() throws -> Int64 {
+    try database.get(StoreEncoding.revision).map(StoreEncoding.integer) ?? 0
   }
 
   private func write(_ group: StoreState.Group) throws {

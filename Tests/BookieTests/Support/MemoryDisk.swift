@@ -281,7 +281,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
         do throws(BookieError) {
           try disk.change("Writing", "index")
         } catch {
-          throw .index("\(error)")
+          throw error.isOutOfSpace ? .indexIsFull("\(error)") : .index("\(error)")
         }
         disk.keys = nil
         for change in changes.list {

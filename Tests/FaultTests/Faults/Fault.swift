@@ -6,7 +6,7 @@ enum Fault: String, CaseIterable, Sendable {
   case terminate
   /// SIGSTOP, SIGCONT after a while.
   case pause
-  /// SIGSTOP and SIGCONT in turns: a bookie whose disk (and all else) has become slow.
+  /// Each sync of its disk takes long for a while.
   case slow
   /// Its disk is full for a while.
   case fullDisk

@@ -13,6 +13,9 @@ actor FaultInjector {
   private let fleet: BookieFleet
   private let etcd: EtcdServer
   private let disk: SmallDisk?
+  private let slowDisks: SlowDisks?
+  /// What is possible on this machine.
+  private let faults: [Fault]
   /// The only place whose files are damaged, and not again before what a bookie given up there held has been copied
   /// elsewhere: no entry loses more than one copy by damage.
   private let victim: Int
@@ -31,13 +34,16 @@ actor FaultInjector {
   private(set) var replaced = 0
 
   init(
-    fleet: BookieFleet, etcd: EtcdServer, disk: SmallDisk?, diskPlace: Int, victim: Int, seed: UInt64, isVerbose: Bool,
+    fleet: BookieFleet, etcd: EtcdServer, disk: SmallDisk?, slowDisks: SlowDisks?, diskPlace: Int, victim: Int,
+    seed: UInt64, isVerbose: Bool,
     ledgersNameOnly: @escaping @Sendable (Set<String>) async -> Bool
   ) {
     self.ledgersNameOnly = ledgersNameOnly
     self.fleet = fleet
     self.etcd = etcd
     self.disk = disk
+    self.slowDisks = slowDisks
+    faults = Fault.allCases.filter { ($0 != .fullDisk || disk != nil) && ($0 != .slow || slowDisks != nil) }
     self.diskPlace = diskPlace
     self.victim = victim
     self.isVerbose = isVerbose
@@ -47,12 +53,12 @@ actor FaultInjector {
   /// Injects faults for `time`; returns when everything runs again.
   func run(for time: Duration) async {
     let deadline = ContinuousClock.now + time
-    var due = Fault.allCases.filter { disk != nil || $0 != .fullDisk }
+    var due = faults
     while ContinuousClock.now < deadline {
       await fleet.supervise()
       try? await Task.sleep(for: .milliseconds(200 + random.below(800)))
       // Each kind has its turn once, then chance decides.
-      let fault = due.popLast() ?? Fault.draw(&random, among: Fault.allCases.filter { disk != nil || $0 != .fullDisk })
+      let fault = due.popLast() ?? Fault.draw(&random, among: faults)
       if await !begin(fault), !due.isEmpty || counts[fault] == nil { due.insert(fault, at: 0) }
     }
     for task in tasks { await task.value }
@@ -114,13 +120,9 @@ actor FaultInjector {
       try? await Task.sleep(for: .milliseconds(200 + random.below(random.below(3) == 0 ? 8000 : 2500)))
       await fleet.resume(place)
     case .slow:
-      let end = ContinuousClock.now + .milliseconds(1000 + random.below(4000))
-      while ContinuousClock.now < end {
-        await fleet.pause(place)
-        try? await Task.sleep(for: .milliseconds(20 + random.below(200)))
-        await fleet.resume(place)
-        try? await Task.sleep(for: .milliseconds(5 + random.below(30)))
-      }
+      slowDisks?.slow(place, milliseconds: 20 + random.below(random.below(4) == 0 ? 2000 : 200))
+      try? await Task.sleep(for: .milliseconds(1000 + random.below(4000)))
+      slowDisks?.restore(place)
     case .fullDisk:
       disk?.fill()
       try? await Task.sleep(for: .milliseconds(1500 + random.below(4000)))

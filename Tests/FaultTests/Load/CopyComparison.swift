@@ -8,12 +8,18 @@ struct CopyCount: Sendable {
   var absent = 0
   var damaged = 0
   var unreachable = 0
+  /// Where copies are not good, for people: how many on each bookie, and the first.
+  var problems: [String: String] = [:]
+
+  /// Whether every copy is there.
+  var isWhole: Bool { absent == 0 && damaged == 0 && unreachable == 0 }
 
   static func += (left: inout Self, right: Self) {
     left.good += right.good
     left.absent += right.absent
     left.damaged += right.damaged
     left.unreachable += right.unreachable
+    left.problems.merge(right.problems) { $0 + "; " + $1 }
   }
 }
 
@@ -36,12 +42,30 @@ struct CopyComparison {
           let entries = fragment.entries(of: slot, from: from).prefix { $0 <= through }.map { $0 }
           for (entry, copy) in zip(entries, try await access.read(entries, from: bookie)) {
             note(copy, of: entry, bookie, id, &seen, &count)
+            if case .good = copy { continue }
+            let key = "\(id) on \(bookie)"
+            if count.problems[key] == nil {
+              let ensemble = fragment.ensemble.joined(separator: ",")
+              count.problems[key] = describe(
+                copy, entry, "\(fragment.firstEntry)...\(fragment.lastEntry) (\(ensemble))")
+            }
           }
         }
         from = through + 1
       }
     }
     return count
+  }
+
+  private func describe(_ copy: ReplicaAccess.Copy, _ entry: EntryID, _ fragment: String) -> String {
+    let what =
+      switch copy {
+      case .good: "good"
+      case .absent: "absent"
+      case .damaged: "damaged"
+      case .unreachable: "unreachable"
+      }
+    return "\(what) from entry \(entry) of \(fragment)"
   }
 
   private func note(

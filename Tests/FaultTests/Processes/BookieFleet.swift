@@ -22,6 +22,7 @@ actor BookieFleet {
   private let program: String
   private let root: String
   private let metadataURL: String
+  private let slowDisks: SlowDisks?
   private(set) var places: [Place]
   /// What should not have happened, one sentence each.
   private(set) var surprises: [String] = []
@@ -29,7 +30,10 @@ actor BookieFleet {
   private(set) var ownEnds = 0
 
   /// - Parameter directories: where each bookie keeps its data.
-  init(program: String, root: String, metadataURL: String, directories: [String]) async throws {
+  init(
+    program: String, root: String, metadataURL: String, directories: [String], slowDisks: SlowDisks?
+  ) async throws {
+    self.slowDisks = slowDisks
     self.program = program
     self.root = root
     self.metadataURL = metadataURL
@@ -80,11 +84,13 @@ actor BookieFleet {
       scrubInterval=30
       lostBookieRecoveryDelay=6
       openLedgerRereplicationGracePeriod=15000
-      logLevel=notice
+      logLevel=info
       """
     let file = root + "/place-\(index + 1).conf"
     try settings.write(toFile: file, atomically: true, encoding: .utf8)
-    places[index].process = try ServerProcess(program, ["bookie", "run", "--config", file], log: log(index))
+    places[index].process = try ServerProcess(
+      program, ["bookie", "run", "--config", file], log: log(index),
+      environment: slowDisks?.environment(place: index) ?? [:])
   }
 
   /// Ends the bookie at a place by a signal; returns when it is gone.
@@ -132,11 +138,6 @@ actor BookieFleet {
     lastLine(index).contains("cannot start") && !lastLine(index).contains("etcd")
   }
 
-  private func hasFailedAssertionOfRocksDB(_ index: Int) -> Bool {
-    let text = (try? String(contentsOfFile: log(index), encoding: .utf8)) ?? ""
-    return text.split(separator: "\n").suffix(40).contains { $0.contains("rocksdb::") && $0.contains("Assertion") }
-  }
-
   func lastLine(_ index: Int) -> String {
     let text = (try? String(contentsOfFile: log(index), encoding: .utf8)) ?? ""
     return text.split(separator: "\n").last { $0.contains("rror") || $0.contains("critical") }.map(String.init) ?? ""
@@ -158,9 +159,6 @@ actor BookieFleet {
 
   private func note(_ end: ServerProcess.End, _ index: Int) {
     switch end {
-    case .signal(SIGABRT) where hasFailedAssertionOfRocksDB(index):
-      // Debian's RocksDB asserts on a log file whose last write met a full disk. What was acknowledged is in the journal.
-      ownEnds += 1
     case .signal(let number) where number != SIGKILL:
       surprises.append("\(places[index].id) was ended by signal \(number); its log is \(log(index))")
     default:

@@ -17,10 +17,11 @@ final class ServerProcess: Sendable {
   let processID: Int32
 
   /// Starts `program`; what it prints is appended to the file at `log`.
-  init(_ program: String, _ arguments: [String], log: String) throws {
+  init(_ program: String, _ arguments: [String], log: String, environment: [String: String] = [:]) throws {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     if !FileManager.default.fileExists(atPath: log) { _ = FileManager.default.createFile(atPath: log, contents: nil) }
     let output = FileHandle(forWritingAtPath: log)
     _ = try? output?.seekToEnd()

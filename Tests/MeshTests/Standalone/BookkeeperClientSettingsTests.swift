@@ -1,7 +1,9 @@
 import Foundation
 import Ledgers
 import Mesh
+import TestSupport
 import Testing
+import Transport
 
 @Suite struct BookkeeperClientSettingsTests {
   private static func decode(_ json: String) throws -> StandaloneConfiguration {
@@ -18,7 +20,7 @@ import Testing
       """)
     try configuration.validate()
     var client = LedgerClientConfiguration()
-    configuration.bookkeeperClient.apply(to: &client)
+    try configuration.bookkeeperClient.apply(to: &client)
     #expect(client.addEntryTimeout == .seconds(7) && client.readEntryTimeout == .seconds(7))
     #expect(!client.stickyReadsEnabled && !client.reorderReadSequenceEnabled)
     #expect(client.speculativeReadDelay == .milliseconds(20))
@@ -40,6 +42,42 @@ import Testing
       .bookkeeperClient.apply(to: &client)
     #expect(client.placement is RandomPlacement)
     #expect(client.bookieErrorThresholdPerInterval == 0)
+  }
+
+  @Test func bookiesAreReachedOverTLSWhenCertificatesAreNamed() throws {
+    try TemporaryDirectory.with { directory in
+      let authority = try CertificateAuthority()
+      let trust = directory.file("ca.crt")
+      try Data(authority.certificatePEM.utf8).write(to: URL(fileURLWithPath: trust))
+      let own = try authority.issueFiles(name: "broker", directory: directory.path, commonName: "broker")
+      var client = LedgerClientConfiguration()
+      try Self.decode(#"{"bookkeeperTLSTrustCertsFilePath": "\#(trust)"}"#).bookkeeperClient.apply(to: &client)
+      #expect(client.tls?.configuration.trustRootsFile == trust)
+      #expect(client.tls?.configuration.certificateChainFile == nil)
+      let mutual = """
+        {"bookkeeperTLSTrustCertsFilePath": "\(trust)", "bookkeeperTLSClientAuthentication": true,
+         "bookkeeperTLSCertificateFilePath": "\(own.certificateFile)",
+         "bookkeeperTLSKeyFilePath": "\(own.privateKeyFile)"}
+        """
+      try Self.decode(mutual).validate()
+      try Self.decode(mutual).bookkeeperClient.apply(to: &client)
+      #expect(client.tls?.configuration.privateKeyFile == own.privateKeyFile)
+      #expect(throws: MeshError.self) { try Self.decode(#"{"bookkeeperTLSClientAuthentication": true}"#).validate() }
+      var bookie = BookieProcessConfiguration()
+      bookie.metadataStoreURL = "etcd://127.0.0.1:2379"
+      for (key, value) in [
+        ("tlsProvider", "OpenSSL"), ("tlsKeyStoreType", "PEM"), ("tlsCertificatePath", own.certificateFile),
+        ("tlsClientAuthentication", "true"),
+      ] {
+        try bookie.set(key, value)
+      }
+      #expect(throws: MeshError.self) { try bookie.validate() }
+      try bookie.set("tlsKeyStore", own.privateKeyFile)
+      try bookie.set("tlsTrustStore", trust)
+      try bookie.validate()
+      #expect(bookie.bookie.tlsClientAuthentication && bookie.bookie.tlsTrustPath == trust)
+      #expect(throws: MeshError.self) { try bookie.set("tlsKeyStoreType", "JKS") }
+    }
   }
 
   @Test(arguments: [

@@ -287,7 +287,7 @@ private final class SimulatedStore: KeyValueStore, @unchecked Sendable {
     do throws(BookieError) {
       try disk.change("Indexing", "index")
     } catch {
-      throw .index("\(error)")
+      throw error.isOutOfSpace ? .indexIsFull("\(error)") : .index("\(error)")
     }
     var kept = changes.list
     if disk.lies.contains(.ledgersAlone), !kept.contains(where: { Self.kind($0) == UInt8(ascii: "e") }) {

@@ -1,37 +1,36 @@
 import Foundation
 
-/// A file system of its own for one bookie, which can be filled up. Needs the right to mount.
-final class SmallDisk: Sendable {
-  let path: String
+/// A small file system in memory of its own, which can be filled up. Needs the right to mount.
+public final class SmallDisk: Sendable {
+  /// Where it is mounted.
+  public let path: String
 
   private init(path: String) {
     self.path = path
   }
 
   /// Mounts one of the given size; nil where that is not allowed.
-  static func mount(at path: String, megabytes: Int) -> SmallDisk? {
+  public static func mount(at path: String, megabytes: Int) -> SmallDisk? {
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     guard run("/bin/mount", ["-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path]) else { return nil }
     return SmallDisk(path: path)
   }
 
   /// Fills what is left of it.
-  func fill() {
-    guard let handle = make(path + "/ballast") else { return }
+  public func fill() {
+    let file = path + "/ballast"
+    if !FileManager.default.fileExists(atPath: file) { _ = FileManager.default.createFile(atPath: file, contents: nil) }
+    guard let handle = FileHandle(forWritingAtPath: file), (try? handle.seekToEnd()) != nil else { return }
     defer { try? handle.close() }
     let block = Data(repeating: 1, count: 64 << 10)
     while (try? handle.write(contentsOf: block)) != nil {}
   }
 
   /// Gives back what `fill` took.
-  func free() { try? FileManager.default.removeItem(atPath: path + "/ballast") }
+  public func free() { try? FileManager.default.removeItem(atPath: path + "/ballast") }
 
-  func unmount() { _ = Self.run("/bin/umount", ["-l", path]) }
-
-  private func make(_ file: String) -> FileHandle? {
-    _ = FileManager.default.createFile(atPath: file, contents: nil)
-    return FileHandle(forWritingAtPath: file)
-  }
+  /// Takes it away; what it held is gone.
+  public func unmount() { _ = Self.run("/bin/umount", ["-l", path]) }
 
   private static func run(_ program: String, _ arguments: [String]) -> Bool {
     let process = Process()
