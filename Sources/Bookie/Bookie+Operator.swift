@@ -142,7 +142,7 @@ extension Bookie {
   public var damagedEntries: [DamagedEntries] { storage.damage.all }
 
   /// The ledgers of which entries may be lost with a damaged part of the journal.
-  public var ledgersInLimbo: [Int64] { storage.state.withLockedValue { $0.table.limboIDs } }
+  public var ledgersInLimbo: [Int64] { storage.limboIDs }
 
   /// A ledger in limbo was compared with its other replicas, and what was missing is stored here again: negative answers about
   /// it are true from now on.

@@ -90,7 +90,7 @@ final class BookieWatch: Sendable {
     guard case .through(let last) = storage.state.withLockedValue({ $0.table.limbo }) else { return }
     let record = try await metadata.get(limboKey)
     if let record, record.value == Array("repaired \(last)".utf8) {
-      storage.state.withLockedValue { $0.table.leaveLimbo() }
+      storage.leaveLimbo()
       await storage.checkpoint()
       try await metadata.delete(limboKey)
       logger.notice("Everything that the damaged journal may have held is repaired.")

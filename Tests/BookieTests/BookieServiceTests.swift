@@ -178,7 +178,7 @@ struct BookieServiceTests {
           return all
         }
       }
-      await eventually { bookie.statistics().rejectedAdds > 0 }
+      await eventually { bookie.statistics().rejectedAdds > 0 && bookie.statistics().failedFlushes > 0 }
       let full = bookie.statistics()
       #expect(full.waitingBytes > 0 && full.waitingBytes <= 128 * 1024)
       #expect(full.writeCacheBytes <= 2 * (32 * 1024 + 12 * 1024))

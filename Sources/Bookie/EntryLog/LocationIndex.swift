@@ -1,4 +1,5 @@
 import BookieWire
+import NIOConcurrencyHelpers
 import NIOCore
 
 /// Where entries are, what is known of ledgers, and how full logs are: one ordered store, changed in one atomic synced batch
@@ -10,10 +11,13 @@ final class LocationIndex: Sendable {
   /// The changes of one flush.
   final class Batch {
     fileprivate(set) var changes = KeyValueChanges()
+    /// The logs that its locations name.
+    fileprivate var named: Set<UInt32> = []
   }
 
   private let store: any KeyValueStore
   private let path: String
+  private let watched = NIOLockedValueBox<Set<UInt32>?>(nil)
 
   init(path: String, files: any StorageFiles) throws(BookieError) {
     self.path = path
@@ -25,6 +29,8 @@ final class LocationIndex: Sendable {
   /// Applies the batch atomically; durable when this returns.
   func write(_ batch: Batch) throws(BookieError) {
     guard !batch.changes.isEmpty else { return }
+    // Also after a failure: some of it may be there.
+    defer { watched.withLockedValue { $0?.formUnion(batch.named) } }
     try store.write(batch.changes)
   }
 
@@ -62,7 +68,8 @@ final class LocationIndex: Sendable {
     var next: LocationPlace?
     let path = path
     let start = Self.key("e", place.ledgerID) + Self.bytes(place.entryID)
-    try store.scan(from: start, to: Self.end(of: Self.key("e"))) { key, value throws(BookieError) in
+    let end = Self.end(of: Self.key("e"))
+    try store.scan(from: start, to: end, fillsCache: false) { key, value throws(BookieError) in
       guard key.count == 17, let run = LocationRun(encoded: value) else {
         throw .index("A location is damaged in \(path).")
       }
@@ -77,7 +84,40 @@ final class LocationIndex: Sendable {
     return (runs, next)
   }
 
+  /// Calls `body` with the ledger, the log and, if it wants it, the run of some locations in order, from the given place on.
+  /// Returns the place behind them, nil at the end.
+  func forEachLocation(
+    after place: LocationPlace, limit: Int, _ body: (Int64, UInt32, () -> LocationRun?) -> Void
+  ) throws(BookieError) -> LocationPlace? {
+    var next: LocationPlace?
+    var count = 0
+    let path = path
+    let start = Self.key("e", place.ledgerID) + Self.bytes(place.entryID)
+    let end = Self.end(of: Self.key("e"))
+    try store.scan(from: start, to: end, fillsCache: false) { key, value throws(BookieError) in
+      guard key.count == 17, value.count >= 16 else { throw .index("A location is damaged in \(path).") }
+      let ledgerID = key.bigEndian(at: 1, as: Int64.self)
+      guard count < limit else {
+        next = LocationPlace(ledgerID: ledgerID, entryID: key.bigEndian(at: 9, as: Int64.self))
+        return false
+      }
+      count += 1
+      body(ledgerID, value.bigEndian(at: 0, as: UInt32.self), { LocationRun(encoded: value) })
+      return true
+    }
+    return next
+  }
+
+  /// Begins to note, anew, which logs are named by what is written.
+  func watchNames() {
+    watched.withLockedValue { $0 = [] }
+  }
+
+  /// The logs that were named since `watchNames`. Whoever asks must be the one that writes.
+  var watchedNames: Set<UInt32> { watched.withLockedValue { $0 ?? [] } }
+
   func put(_ run: LocationRun, ledgerID: Int64, _ batch: Batch) {
+    batch.named.insert(run.logID)
     batch.changes.put(Self.key("e", ledgerID) + Self.bytes(run.last), run.encoded())
   }
 

@@ -39,7 +39,8 @@ final class LogUsage: Sendable {
       for (log, ledgers) in added {
         changed[log, default: logs[log] ?? [:]].merge(ledgers, uniquingKeysWith: +)
       }
-      for (log, ledgers) in garbage {
+      // Of a log without a record nobody knows what is left of it.
+      for (log, ledgers) in garbage where logs[log] != nil || changed[log] != nil {
         for (ledger, bytes) in ledgers {
           let rest = (changed[log] ?? logs[log])?[ledger, default: 0] ?? 0
           changed[log, default: logs[log] ?? [:]][ledger] = rest > bytes ? rest - bytes : nil
@@ -54,8 +55,8 @@ final class LogUsage: Sendable {
     logs.withLockedValue { logs in
       var changed: [UInt32: [Int64: Int64]] = [:]
       for (log, all) in logs {
-        let rest = all.filter { !ledgers.contains($0.key) }
-        if rest.count != all.count { changed[log] = rest }
+        let gone = ledgers.count < all.count ? ledgers.filter { all[$0] != nil } : ledgers.intersection(all.keys)
+        if !gone.isEmpty { changed[log] = all.filter { !gone.contains($0.key) } }
       }
       return changed
     }

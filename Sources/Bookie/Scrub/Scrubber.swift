@@ -74,15 +74,15 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
   }
 
   private func verify(_ run: LocationRun, _ ledgerID: Int64) {
-    let reading = RunReading(run, ledgerID: ledgerID, storage: storage)
-    pacer.spent(run.byteCount, now: storage.environment.now())
-    var damaged: [Int64] = []
-    if !reading.damaged.isEmpty {
-      // While it was read the ledger may have been deleted, or the run been moved by compaction.
-      let isThere = storage.state.withLockedValue { $0.table[ledgerID].map { !$0.isDeleted } ?? false }
-      let now = try? storage.index.run(ledgerID: ledgerID, entryID: run.last)
-      if isThere && now == run { damaged = reading.damaged.flatMap { $0.items.map(\.entryID) } }
+    let reading: RunReading
+    do throws(BookieError) {
+      reading = try RunReading(run, ledgerID: ledgerID, storage: storage)
+    } catch {
+      storage.logger.warning("Entries cannot be verified now.", metadata: ["error": "\(error)"])
+      return
     }
+    pacer.spent(run.byteCount, now: storage.environment.now())
+    let damaged = reading.confirmedDamage(storage)
     let count = Int64(damaged.count)
     storage.state.withLockedValue { state in
       state.statistics.scrubbedEntries += Int64(run.items.count)

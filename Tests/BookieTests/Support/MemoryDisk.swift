@@ -247,7 +247,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
     func get(_ key: [UInt8]) throws(BookieError) -> [UInt8]? { disk.lock.withLock { disk.index[key] } }
 
     func scan(
-      from start: [UInt8], to end: [UInt8]?,
+      from start: [UInt8], to end: [UInt8]?, fillsCache: Bool,
       _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
     ) throws(BookieError) {
       let keys = disk.lock.withLock { disk.sortedKeys }
