@@ -6,7 +6,8 @@ import NIOCore
 /// per flush. Every method blocks.
 ///
 /// Keys: `e ledger 8 last-entry 8` a run, `l ledger 8` a ledger, `g log 8` the bytes of each ledger in a log, `s` the limbo,
-/// `f` the highest ledger that is fenced though unknown, `m` the journals' marks as of the last flush.
+/// `f` the highest ledger that is fenced though unknown, `m` the journals' marks as of the last flush, `v` how far
+/// verification is.
 final class LocationIndex: Sendable {
   /// The changes of one flush.
   final class Batch {
@@ -232,6 +233,15 @@ final class LocationIndex: Sendable {
   /// part of the index is lost.
   func put(_ marks: [JournalMark], _ batch: Batch) {
     batch.changes.put(Self.key("m"), marks.flatMap { $0.encoded() })
+  }
+
+  /// How far verification is; nil if that was never noted.
+  func scrubRecord() throws(BookieError) -> ScrubRecord? {
+    try store.get(Self.key("v")).flatMap { ScrubRecord.decode($0) }
+  }
+
+  func put(_ record: ScrubRecord, _ batch: Batch) {
+    batch.changes.put(Self.key("v"), record.encoded())
   }
 
   // MARK: Inside

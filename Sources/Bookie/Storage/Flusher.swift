@@ -15,6 +15,8 @@ final class Flusher: StorageWorker, @unchecked Sendable {
     case move(CompactionMoves, @Sendable (Bool) -> Void)
     /// Forgets the logs in which nothing is alive; called with those whose files may be removed.
     case sweep(LogCheck, @Sendable ([UInt32]) -> Void)
+    /// Notes how far verification is.
+    case note(ScrubRecord)
     case close(checkpoint: Bool)
   }
 
@@ -40,7 +42,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
     case .vacate(_, let done): done(0)
     case .sweep(_, let done): done([])
     case .move(_, let done): done(false)
-    case .wake, .close: break
+    case .wake, .note, .close: break
     }
   }
 
@@ -73,6 +75,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
         done(vacate(ledgers))
       case .move(let moves, let done): done(move(moves))
       case .sweep(let check, let done): done(sweep(check))
+      case .note(let record): note(record)
       case .close(let checkpoint):
         isClosing = true
         mustFlush = checkpoint
