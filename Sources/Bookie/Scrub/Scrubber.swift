@@ -52,7 +52,6 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
 
   func turn() -> WorkerTurn {
     guard let commands = mailbox.take() else { return end() }
-    if isNew { note() }
     for command in commands {
       switch command {
       case .trigger(let done):
@@ -69,7 +68,13 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
       advance(now)
       return .again
     }
-    guard let due, due <= now else { return .wait(until: due) }
+    guard let due, due <= now else {
+      guard isNew else { return .wait(until: due) }
+      // Not at the start, when there is other work.
+      guard now - noted >= Self.noteInterval else { return .wait(until: noted + Self.noteInterval) }
+      note()
+      return .again
+    }
     begin()
     return .again
   }
