@@ -111,13 +111,18 @@ final class BookieWatch: Sendable {
     }
   }
 
+  /// Ends the limbo, for good.
+  func leaveLimbo() async throws {
+    storage.leaveLimbo()
+    await storage.checkpoint()
+    try await metadata.delete(limboKey)
+  }
+
   private func followLimbo() async throws {
     guard case .through(let last) = storage.state.withLockedValue({ $0.table.limbo }) else { return }
     let record = try await metadata.get(limboKey)
     if let record, record.value == Array("repaired \(last)".utf8) {
-      storage.leaveLimbo()
-      await storage.checkpoint()
-      try await metadata.delete(limboKey)
+      try await leaveLimbo()
       logger.notice("Everything that the damaged journal may have held is repaired.")
     } else if record?.value != Array("limbo \(last)".utf8) {
       try await metadata.put(limboKey, Array("limbo \(last)".utf8))

@@ -23,6 +23,42 @@ struct DamageRecordTests {
     #expect(DamageRecord(text: "0-\(Int64.max),5").entryIDs.count == 100_000)
   }
 
+  @Test("An operator ends a limbo, and the cluster knows it")
+  func leavesLimbo() async throws {
+    try await BookieHarness.with { harness in
+      let bookie = try await harness.start()
+      let client = try await LocalClient.connect(bookie)
+      try await client.add(4, 0...9)
+      bookie.storage.state.withLockedValue { $0.table.enterLimbo(through: 10) }
+      await bookie.watch.look()
+      #expect(try await harness.metadata.get("/bookies/limbo/b1")?.value == Array("limbo 10".utf8))
+      #expect(bookie.statistics().isInLimbo && bookie.statistics().ledgersInLimbo == 1 && bookie.ledgersInLimbo == [4])
+      try await bookie.leaveLimbo()
+      #expect(try await harness.metadata.get("/bookies/limbo/b1") == nil)
+      try await bookie.abandon()
+      let again = try await harness.start()
+      #expect(!again.statistics().isInLimbo && again.statistics().ledgersInLimbo == 0)
+      try await again.shutdown()
+    }
+  }
+
+  @Test("A mass delete that was refused is made when its number is confirmed")
+  func confirmedDeletion() async throws {
+    try await BookieHarness.with {
+      $0.garbageCollectionMassDeleteMinimum = 3
+    } _: { harness in
+      let bookie = try await harness.start()
+      let client = try await LocalClient.connect(bookie)
+      for ledger in Int64(1)...4 { try await client.add(ledger, 0...3) }
+      try await harness.metadata.put("/ledgers/4", [1])
+      #expect(try await bookie.collectGarbage() == 0 && bookie.statistics().refusedLedgers == 3)
+      #expect(try await bookie.collectGarbage(confirmed: 2) == 0 && bookie.statistics().refusedLedgers == 3)
+      #expect(try await bookie.collectGarbage(confirmed: 3) == 3 && bookie.statistics().refusedLedgers == 0)
+      #expect(bookie.ledgerIDs == [4])
+      try await bookie.shutdown()
+    }
+  }
+
   @Test("Damage is told as soon as the metadata store takes it, and what it knew of before is not written over")
   func refusedTelling() async throws {
     try await BookieHarness.with {

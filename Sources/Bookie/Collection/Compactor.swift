@@ -44,6 +44,7 @@ final class Compactor: StorageWorker, @unchecked Sendable {
     var logs: ArraySlice<UInt32>
     /// Bytes of all logs when it began.
     var totalBytes: Int64
+    var begin: NIODeadline
     var source: Source?
     /// Logs of which everything was moved, with the bytes of their files.
     var emptied: [UInt32: Int64] = [:]
@@ -153,7 +154,7 @@ final class Compactor: StorageWorker, @unchecked Sendable {
     }
     let candidates = CompactionSchedule.candidates(logs, threshold: schedule.threshold(kind))
     let total = logs.values.reduce(0) { $0 + $1.size }
-    job = Job(kind: kind, logs: candidates[...], totalBytes: total)
+    job = Job(kind: kind, logs: candidates[...], totalBytes: total, begin: storage.environment.now())
     storage.state.withLockedValue { $0.compaction = kind }
     if !candidates.isEmpty {
       storage.logger.info("Compaction begins.", metadata: ["kind": "\(kind)", "logs": "\(candidates.count)"])
@@ -288,12 +289,15 @@ final class Compactor: StorageWorker, @unchecked Sendable {
   }
 
   private func finish(_ kind: CompactionKind) {
+    let now = storage.environment.now()
+    let spent = job.map { (now - $0.begin).nanoseconds } ?? 0
     job = nil
-    schedule.finished(kind, now: storage.environment.now())
+    schedule.finished(kind, now: now)
     let count = quarantine.count
     let nowMs = storage.environment.wallClock()
     storage.state.withLockedValue { state in
       state.compaction = nil
+      state.statistics.compactionLatency.record(nanoseconds: spent)
       state.statistics.quarantinedEntryLogs = count
       if kind == .major {
         state.statistics.majorCompactions += 1

@@ -39,7 +39,7 @@ extension BookieStorage {
   private func accept(_ batch: inout AddBatch, _ target: any ReplyTarget, _ state: inout State) -> BookieReply? {
     let mode = state.disks.mode
     if mode == .noWrites || (mode == .readOnly && !batch.isUrgent) {
-      state.statistics.rejectedAdds += Int64(batch.adds.count)
+      state.statistics.refusedAdds += Int64(batch.adds.count)
       return batch.refusal(.readOnly)
     }
     let isEncoded = target.wantsEncodedReceipts
@@ -79,7 +79,7 @@ extension BookieStorage {
       start = end
     }
     state.statistics.adds += Int64(entries.count)
-    state.statistics.rejectedAdds += Int64(refusals.count)
+    state.statistics.refusedAdds += Int64(refusals.count)
     if !entries.isEmpty {
       let (written, except) = (batch, refusedIndices)
       state.cache.insert(batch.segment, entries)

@@ -96,6 +96,7 @@ struct RemovalTests {
     let batch = LocationIndex.Batch()
     storage.index.put(run, ledgerID: 7, batch)
     try storage.index.write(batch)
+    #expect(storage.logs.totalBytes() == storage.logs.ids.reduce(0) { $0 + storage.logs.size($1) })
     #expect(!flusher.sweep(check).contains(log))
     #expect(Set(flusher.sweep(check)).isSubset(of: storage.logs.completeIDs))
   }
