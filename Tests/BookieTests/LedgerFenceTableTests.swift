@@ -98,6 +98,23 @@ struct LedgerFenceTableTests {
     #expect(shards.aliveCount == 0 && shards.limboCount == 0)
   }
 
+  @Test("What a log holds: bytes come and go, ledgers are found, and the record gives back what it was made of")
+  func logLedgers() {
+    let log = LogLedgers([7: 100, 3: 50, 9: 10])
+    #expect(log.ids == [3, 7, 9] && log.totalBytes == 160 && log[7] == 100 && log[8] == nil && log[99] == nil)
+    let changed = log.changed(by: [3: -50, 7: -30, 8: 5, 9: -99, 1: 2])
+    #expect(changed == [1: 2, 7: 70, 8: 5] && changed.totalBytes == 77)
+    #expect(changed.without([7, 9]) == [1: 2, 8: 5] && changed.changed(by: [:]) == changed)
+    #expect(changed.encoded().withUnsafeBytes { LogLedgers(encoded: $0) } == changed)
+    #expect([UInt8](repeating: 1, count: 17).withUnsafeBytes { LogLedgers(encoded: $0) } == nil)
+    let usage = LogUsage([1: log, 2: [4: 1]])
+    #expect(
+      usage.changed(added: [1: [3: 1], 5: [6: 2]], garbage: [1: [7: 100], 9: [1: 1]]) == [
+        1: [3: 51, 9: 10], 5: [6: 2],
+      ])
+    #expect(usage.without([4, 8]) == [2: [:]] && usage.liveBytes == [1: 160, 2: 1])
+  }
+
   @Test("A key that no ledger has any more gives its number back")
   func sharedKeys() {
     var keys = SharedKeys()

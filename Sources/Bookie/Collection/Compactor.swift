@@ -168,7 +168,7 @@ final class Compactor: StorageWorker, @unchecked Sendable {
       if job.isCheckDue { return beginCheck(storage.environment.now()) }
       guard let log = job.logs.popFirst() else { return finish(job.kind) }
       if let ledgers = storage.usage[log] {
-        job.source = Source(log: log, size: Int64(storage.logs.size(log)), ledgers: ledgers.keys.sorted())
+        job.source = Source(log: log, size: Int64(storage.logs.size(log)), ledgers: ledgers.ids)
       }
       self.job = job
       return

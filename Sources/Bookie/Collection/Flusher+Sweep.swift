@@ -9,7 +9,7 @@ extension Flusher {
     let complete = Set(storage.logs.completeIDs)
     let quarantined = storage.usage.quarantined
     let batch = LocationIndex.Batch()
-    var known: [UInt32: [Int64: Int64]] = [:]
+    var known: [UInt32: LogLedgers] = [:]
     var gone: [UInt32] = []
     for log in check.candidates.union(check.compacted.keys).sorted() where complete.contains(log) {
       let usage = storage.usage[log]
@@ -20,8 +20,9 @@ extension Flusher {
             "An entry log is in use, but the record of what is in it said otherwise; it is kept.",
             metadata: ["log": "\(log)"])
         }
-        known[log] = found.filter { id, _ in isThere(id) }
-        storage.index.put(usage: known[log] ?? [:], logID: log, batch)
+        let alive = LogLedgers(found.filter { id, _ in isThere(id) })
+        known[log] = alive
+        storage.index.put(usage: alive, logID: log, batch)
       } else if usage == nil, storage.logs.isDamaged(log) {
         if quarantined.contains(log) { continue }
         storage.usage.quarantine(log)

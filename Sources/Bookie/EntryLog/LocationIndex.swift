@@ -179,25 +179,19 @@ final class LocationIndex: Sendable {
   // MARK: Logs
 
   /// Bytes of each ledger in a log.
-  func put(usage: [Int64: Int64], logID: UInt32, _ batch: Batch) {
-    var buffer = ByteBufferAllocator().buffer(capacity: usage.count * 16)
-    for (ledger, bytes) in usage { buffer.writeMultipleIntegers(ledger, bytes) }
-    batch.changes.put(Self.key("g", Int64(logID)), Array(buffer.readableBytesView))
+  func put(usage: LogLedgers, logID: UInt32, _ batch: Batch) {
+    batch.changes.put(Self.key("g", Int64(logID)), usage.encoded())
   }
 
   func removeUsage(logID: UInt32, _ batch: Batch) {
     batch.changes.delete(Self.key("g", Int64(logID)))
   }
 
-  func usage() throws(BookieError) -> [UInt32: [Int64: Int64]] {
-    var logs: [UInt32: [Int64: Int64]] = [:]
+  func usage() throws(BookieError) -> [UInt32: LogLedgers] {
+    var logs: [UInt32: LogLedgers] = [:]
     try store.scan(from: Self.key("g"), to: Self.end(of: Self.key("g"))) { key, value throws(BookieError) in
       // One that is missing is made from the locations.
-      guard key.count == 9, value.count % 16 == 0 else { return true }
-      var usage: [Int64: Int64] = [:]
-      for at in stride(from: 0, to: value.count, by: 16) {
-        usage[value.bigEndian(at: at, as: Int64.self)] = value.bigEndian(at: at + 8, as: Int64.self)
-      }
+      guard key.count == 9, let usage = LogLedgers(encoded: value) else { return true }
       logs[UInt32(truncatingIfNeeded: key.bigEndian(at: 1, as: Int64.self))] = usage
       return true
     }
