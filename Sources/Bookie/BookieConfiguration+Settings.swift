@@ -25,6 +25,7 @@ extension BookieConfiguration {
       "nettyMaxFrameSizeBytes": "\(maximumFrameSize)",
       "journalMaxGroupWaitMSec": milliseconds(journalMaxGroupWait),
       "journalBufferedWritesThreshold": "\(journalMaxGroupBytes)",
+      "journalMaxMemorySizeMb": "\(journalMaxMemory >> 20)",
       "journalFlushWhenQueueEmpty": "\(journalFlushWhenIdle)",
       "journalMarkerDelayMSec": milliseconds(journalMarkerDelay),
       "journalMaxSizeMB": "\(journalMaxFileSize >> 20)",

@@ -34,6 +34,9 @@ public struct BookieConfiguration: Sendable {
   public var journalMaxFileSize = 128 * 1024 * 1024
   /// Bytes by which a new journal file grows. (`journalPreAllocSizeMB`)
   public var journalPreallocation = 4 * 1024 * 1024
+  /// Bytes that may wait for a journal's disk, or be on their way to it; with more, adds wait as for room in the write cache. It
+  /// bounds how long a fence waits behind adds. (`journalMaxMemorySizeMb`)
+  public var journalMaxMemory = 64 * 1024 * 1024
   /// Whether the journal is written past the page cache where the file system can.
   public var journalDirectIO = true
 

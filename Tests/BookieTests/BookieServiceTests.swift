@@ -195,6 +195,31 @@ struct BookieServiceTests {
       try await bookie.shutdown()
     }
   }
+
+  @Test("Adds that wait for a flush that hangs are refused in time, and fences are answered meanwhile")
+  func hangingFlush() async throws {
+    let gate = Gate()
+    try await BookieHarness.with { configuration in
+      configuration.writeCacheSize = 64 * 1024
+      configuration.maximumThrottleTime = .milliseconds(200)
+      configuration.faults.beforeFlush = { () throws(BookieError) in gate.pass() }
+    } _: { harness in
+      let bookie = try await harness.start()
+      let client = try await LocalClient.connect(bookie)
+      gate.close()
+      let payload = ByteBuffer(repeating: 1, count: 1000)
+      var refused: Int64?
+      for ledger in Int64(0)..<40 where refused == nil {
+        let codes = try await client.add(ledger, 0...9, payload: payload)
+        if codes.allSatisfy({ $0 == .tooManyRequests }) { refused = ledger }
+      }
+      #expect(refused != nil && gate.isWaiting)
+      #expect(try await client.read(0, -1, flags: .fencing, key: BookieHarness.key).code == .ok)
+      gate.open()
+      await eventually { try await client.add(100, 0...0) == [.ok] }
+      try await bookie.shutdown()
+    }
+  }
 }
 
 /// Stops a thread at a place until it is opened.

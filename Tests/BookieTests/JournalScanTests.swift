@@ -212,17 +212,18 @@ struct JournalScanTests {
     }
   }
 
-  @Test("A journal that is gone is damage, but not when a start was killed while it exchanged the files")
+  @Test("A journal of which no file is left is damage, whatever else lies there")
   func emptyJournal() throws {
     let directory = try TemporaryDirectory()
     defer { directory.remove() }
-    let mark = JournalMark(sequence: 7)
-    let replay = JournalReplay(directory: directory.path, mark: mark, logger: Logger(label: "test"))
-    let gone = try replay.run { _, _, _ in }
-    #expect(gone.isDamaged)
     #expect(FileManager.default.createFile(atPath: directory.path + "/" + Journal.spareName, contents: nil))
-    let exchanged = try replay.run { _, _, _ in }
-    #expect(!exchanged.isDamaged)
-    #expect(exchanged.lastSequence == 7)
+    for (sequence, isDamaged) in [(0, false), (7, true)] {
+      let mark = JournalMark(sequence: UInt64(sequence))
+      let replay = JournalReplay(directory: directory.path, mark: mark, logger: Logger(label: "test"))
+      var reports = 0
+      let outcome = try replay.run(damaged: { reports += 1 }) { _, _ in }
+      #expect(outcome.isDamaged == isDamaged && reports == (isDamaged ? 1 : 0))
+      #expect(outcome.lastSequence == mark.sequence)
+    }
   }
 }

@@ -19,6 +19,9 @@ final class PosixFile: StorageFile {
     private static let directFlag: Int32 = 0o40000
   #endif
 
+  /// What direct I/O reads and writes.
+  private static let directUnit = 512
+
   let path: String
   /// Whether the page cache is bypassed.
   let isDirect: Bool
@@ -26,10 +29,10 @@ final class PosixFile: StorageFile {
 
   init(path: String, mode: StorageFileMode) throws(BookieError) {
     self.path = path
-    var flags = O_CLOEXEC | (mode == .read ? O_RDONLY : O_RDWR | O_CREAT)
+    var flags = O_CLOEXEC | (mode.writes ? O_RDWR | O_CREAT : O_RDONLY)
     var direct = false
     #if os(Linux)
-      if mode == .direct {
+      if mode.isDirect {
         flags |= Self.directFlag
         direct = true
       }
@@ -61,8 +64,9 @@ final class PosixFile: StorageFile {
       let count = pread(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
       if count < 0 && errno == EINTR { continue }
       guard count >= 0 else { throw .io(action: "Reading", path: path, errno: errno) }
-      if count == 0 { break }
       done += count
+      // Past the page cache an odd number of bytes is the end of the file, and there is no reading on from there.
+      if count == 0 || (isDirect && count % Self.directUnit != 0) { break }
     }
     return done
   }

@@ -4,10 +4,18 @@ import NIOCore
 package enum StorageFileMode: Sendable {
   /// Read only; the file must exist.
   case read
+  /// As `read`, past the page cache where the file system can; offsets, sizes and addresses must be multiples of 4096.
+  case readDirect
   /// Read and write; created if absent.
   case write
   /// As `write`, past the page cache where the file system can; offsets, sizes and addresses must be multiples of 4096.
   case direct
+
+  /// Whether the file is created if it is absent, and may be written to.
+  package var writes: Bool { self == .write || self == .direct }
+
+  /// Whether the page cache is to be passed by.
+  package var isDirect: Bool { self == .direct || self == .readDirect }
 }
 
 /// An open file, read and written at explicit offsets. Every method may block. Closed when the last reference goes.

@@ -51,6 +51,12 @@ struct EntrySegment {
     arena = ByteBufferAllocator().buffer(capacity: capacity)
   }
 
+  /// The items that a record of the journal held, where they are.
+  init(items: ByteBuffer) {
+    arena = items
+    byteCount = items.readableBytes
+  }
+
   /// Appends an entry. Returns where its item header is, for `void`, and where its bytes are.
   mutating func append(_ entry: EntryBytes) -> (item: Int, location: Location) {
     let size = entry.count

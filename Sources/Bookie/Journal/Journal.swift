@@ -1,3 +1,4 @@
+import Atomics
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -61,22 +62,38 @@ final class Journal: Sendable {
   let logger: Logger
   private let onFailure: @Sendable (String) -> Void
   private let onFullDisk: @Sendable (String) -> Void
+  private let onRoom: @Sendable () -> Void
+  /// Bytes that were handed over and are not synced.
+  private let queuedBytes = ManagedAtomic<Int>(0)
 
   /// The journal in `directory`, whose next record follows `mark`. Call `start` before anything else.
   /// - Parameters:
   ///   - spare: an old file to be written again.
   ///   - onFailure: called when nothing can be made durable any more.
   ///   - onFullDisk: called with the directory when something was refused because it has no space.
+  ///   - onRoom: called, on the journal's thread, when it was full and is not any more.
   init(
     configuration: BookieConfiguration, directory: String, after mark: JournalMark, spare: String?, logger: Logger,
-    onFailure: @escaping @Sendable (String) -> Void, onFullDisk: @escaping @Sendable (String) -> Void
+    onFailure: @escaping @Sendable (String) -> Void, onFullDisk: @escaping @Sendable (String) -> Void,
+    onRoom: @escaping @Sendable () -> Void = {}
   ) {
     self.configuration = configuration
     self.directory = directory
     self.logger = logger
     self.onFailure = onFailure
     self.onFullDisk = onFullDisk
+    self.onRoom = onRoom
     state = NIOLockedValueBox(State(mark: mark, spare: spare))
+  }
+
+  /// Goes on behind what was replayed. The files that held it go when it is flushed.
+  func replayed(_ outcome: JournalReplay.Outcome, spare: String?) {
+    state.withLockedValue { state in
+      state.mark = JournalMark(sequence: outcome.lastSequence)
+      // A file without records is replaced by the next one, which has its name.
+      state.olderFiles = outcome.files.filter { $0 <= outcome.lastSequence }
+      state.spare = spare
+    }
   }
 
   /// Creates the first file, and begins.
@@ -104,7 +121,24 @@ final class Journal: Sendable {
 
   /// Hands bytes over. Appends are synced in the order of the calls. Any thread; never blocks on the disk.
   func append(_ append: JournalAppend) {
+    if let segment = append.segment { queuedBytes.wrappingIncrement(by: segment.byteCount, ordering: .relaxed) }
     mailbox.push(append)
+  }
+
+  /// Bytes that were handed over and are not synced.
+  var memoryUsed: Int { queuedBytes.load(ordering: .relaxed) }
+
+  /// Whether further adds should wait. Recovery has an eighth to itself.
+  func isFull(isUrgent: Bool) -> Bool {
+    let limit = configuration.journalMaxMemory
+    return memoryUsed >= (isUrgent ? limit + limit / 8 : limit)
+  }
+
+  /// So many bytes are synced, or refused.
+  func finished(_ bytes: Int) {
+    let after = queuedBytes.wrappingDecrementThenLoad(by: bytes, ordering: .relaxed)
+    let limit = configuration.journalMaxMemory
+    if after < limit + limit / 8, after + bytes >= limit { onRoom() }
   }
 
   /// Everything up to here is on the device.
@@ -117,6 +151,8 @@ final class Journal: Sendable {
   /// Forgets files whose every record is at or before `mark`; one of them is kept to be written again. Blocks.
   func release(before mark: JournalMark) throws(BookieError) {
     let (released, keep) = state.withLockedValue { state -> ([UInt64], Bool) in
+      // While journals are replayed there is none to go on in: a journal without a file would be taken for a lost one.
+      guard state.currentFile > 0 else { return ([], false) }
       var ends = state.olderFiles.dropFirst().map { $0 }
       ends.append(state.currentFile)
       let count = zip(state.olderFiles, ends).prefix { _, next in next <= mark.sequence + 1 }.count

@@ -121,7 +121,9 @@ final class JournalWriter: StorageWorker, @unchecked Sendable {
     case .failed(let error):
       hasFailed = true
       journal.failed(error)
+      return
     }
+    if payload > 0 { journal.finished(payload) }
   }
 
   private func note(_ group: [JournalAppend], _ written: Int, _ start: NIODeadline) {

@@ -11,10 +11,13 @@ extension BookieStorage {
     // Here, on the connection's loop, and not on the journal's one thread.
     batch.checksum()
     var refused: BookieReply?
+    var isFirst = false
     let (accepted, mustFlush) = state.withLockedValue { state -> (Bool, Bool) in
       guard !state.isClosed else { return (true, false) }
       let isBehind = batch.isUrgent ? !state.urgentWaiting.isEmpty : !state.waiting.isEmpty
-      if isBehind || state.cache.isFull(isUrgent: batch.isUrgent) {
+      // What is refused anyway does not wait for that.
+      if !isRefused(batch, state), isBehind || !hasRoom(for: batch, state) {
+        isFirst = state.waiting.isEmpty && state.urgentWaiting.isEmpty
         let isWaiting =
           batch.isUrgent
           ? state.urgentWaiting.append(batch, target, now: environment.now())
@@ -32,13 +35,27 @@ extension BookieStorage {
     }
     if let refused { target.deliver([refused]) }
     if mustFlush { flusher?.submit(.wake) }
+    if isFirst { expiry?.wake() }
     return accepted
+  }
+
+  /// Whether the bookie takes no such adds at all.
+  private func isRefused(_ batch: AddBatch, _ state: State) -> Bool {
+    switch state.disks.mode {
+    case .writable: false
+    case .readOnly: !batch.isUrgent
+    case .noWrites: true
+    }
+  }
+
+  /// Whether the write cache and the batch's journal have room. Called under the lock.
+  private func hasRoom(for batch: AddBatch, _ state: State) -> Bool {
+    !state.cache.isFull(isUrgent: batch.isUrgent) && !journals[batch.journal].isFull(isUrgent: batch.isUrgent)
   }
 
   /// Checks each add against the table, inserts what passes and hands it to the journal. Returns the refusals.
   private func accept(_ batch: inout AddBatch, _ target: any ReplyTarget, _ state: inout State) -> BookieReply? {
-    let mode = state.disks.mode
-    if mode == .noWrites || (mode == .readOnly && !batch.isUrgent) {
+    if isRefused(batch, state) {
       state.statistics.refusedAdds += Int64(batch.adds.count)
       return batch.refusal(.readOnly)
     }
@@ -94,15 +111,21 @@ extension BookieStorage {
   /// Lets in what waits, as long as there is room. Called under the lock.
   func admitWaiting(_ state: inout State) -> [(any ReplyTarget, [BookieReply])] {
     var replies: [(any ReplyTarget, [BookieReply])] = []
-    while !state.cache.isFull(isUrgent: true), var next = state.urgentWaiting.popFirst() {
+    while let first = state.urgentWaiting.first, hasRoom(for: first, state), var next = state.urgentWaiting.popFirst() {
       if let refused = accept(&next.batch, next.target, &state) { replies.append((next.target, [refused])) }
     }
-    while !state.cache.isFull(isUrgent: false), var next = state.waiting.popFirst() {
+    while let first = state.waiting.first, hasRoom(for: first, state), var next = state.waiting.popFirst() {
       var reply: [BookieReply] = [.resume]
       if let refused = accept(&next.batch, next.target, &state) { reply.insert(refused, at: 0) }
       replies.append((next.target, reply))
     }
     return replies
+  }
+
+  /// A journal that was full has room again.
+  func journalHasRoom() {
+    let replies = state.withLockedValue { state in state.isClosed ? [] : admitWaiting(&state) }
+    for (target, reply) in replies { target.deliver(reply) }
   }
 
   /// Refuses what has waited too long, so that its connection can be read again. Returns when the next one will have.

@@ -46,6 +46,8 @@ final class BookieStorage: Sendable {
   let logger: Logger
   let onFailure: @Sendable (String) -> Void
   private let parts = NIOLockedValueBox<Parts?>(nil)
+  /// What a journal calls that has room again.
+  private let onRoom = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
   /// What begins with `start`.
   struct Parts {
@@ -53,6 +55,7 @@ final class BookieStorage: Sendable {
     var readers: ReaderPool
     var compactor: Compactor
     var scrubber: Scrubber
+    var expiry: AddExpiry
   }
 
   init(
@@ -72,11 +75,11 @@ final class BookieStorage: Sendable {
     let onFullDisk: @Sendable (String) -> Void = { directory in
       state.withLockedValue { Self.ranOut(directory, &$0, logs) }
     }
+    let onRoom = onRoom
     journals = zip(configuration.journalDirectories, marks).map { directory, mark in
       Journal(
         configuration: configuration, directory: directory, after: mark, spare: nil, logger: logger,
-        onFailure: onFailure,
-        onFullDisk: onFullDisk)
+        onFailure: onFailure, onFullDisk: onFullDisk, onRoom: { onRoom.withLockedValue { $0 }?() })
     }
     readCache = ReadCache(capacity: configuration.readCacheSize)
     workers = StorageWorkers(hasThreads: environment.hasThreads)
@@ -86,13 +89,18 @@ final class BookieStorage: Sendable {
   func start(flusher: Flusher) throws(BookieError) {
     for (index, journal) in journals.enumerated() { try journal.start("journal-\(index)", workers) }
     workers.start("bookie-flush", flusher, isBackground: true)
+    // What was replayed is flushed while it is served.
+    if state.withLockedValue({ $0.job != nil || $0.cache.isActiveFull }) { flusher.submit(.wake) }
     let readers = ReaderPool(storage: self)
     readers.start(workers)
     let compactor = Compactor(storage: self)
     let scrubber = Scrubber(storage: self)
+    let expiry = AddExpiry(storage: self)
     parts.withLockedValue {
-      $0 = Parts(flusher: flusher, readers: readers, compactor: compactor, scrubber: scrubber)
+      $0 = Parts(flusher: flusher, readers: readers, compactor: compactor, scrubber: scrubber, expiry: expiry)
     }
+    onRoom.withLockedValue { $0 = { [weak self] in self?.journalHasRoom() } }
+    workers.start("bookie-expiry", expiry)
     workers.start("bookie-compact", compactor, isBackground: true)
     workers.start("bookie-scrub", scrubber, isBackground: true)
   }
@@ -100,6 +108,7 @@ final class BookieStorage: Sendable {
   var flusher: Flusher? { parts.withLockedValue { $0?.flusher } }
   var compactor: Compactor? { parts.withLockedValue { $0?.compactor } }
   var scrubber: Scrubber? { parts.withLockedValue { $0?.scrubber } }
+  var expiry: AddExpiry? { parts.withLockedValue { $0?.expiry } }
   var readers: ReaderPool? { parts.withLockedValue { $0?.readers } }
 
   /// Lets everything that has something to do do it, where there are no threads. Returns when to call it again at the latest;
@@ -160,8 +169,10 @@ final class BookieStorage: Sendable {
     compactor?.mailbox.close()
     scrubber?.mailbox.push(.close)
     scrubber?.mailbox.close()
+    expiry?.mailbox.close()
     workers.join("bookie-compact")
     workers.join("bookie-scrub")
+    workers.join("bookie-expiry")
     for journal in journals {
       journal.state.withLockedValue { $0.endsWithMarker = checkpoint }
       journal.mailbox.close()

@@ -14,6 +14,8 @@ struct CheckpointTracker {
   private var target: [JournalMark]?
   private var isFlushed = false
   private var failures = 0
+  /// Whether the last failure was that the disk is full.
+  private(set) var isOutOfSpace = false
   private let maximumFailures: Int
 
   init(marks: [JournalMark], maximumFailures: Int) {
@@ -42,10 +44,13 @@ struct CheckpointTracker {
 
   /// The half, its locations and the changed ledgers are durable. Returns the marks to write; nil if none moves.
   mutating func flushed() -> [JournalMark]? {
-    failures = 0
-    guard let target else { return nil }
+    guard let target else {
+      failures = 0
+      return nil
+    }
     guard isBehind(target) else {
       self.target = nil
+      failures = 0
       return nil
     }
     isFlushed = true
@@ -58,6 +63,7 @@ struct CheckpointTracker {
     marks = Self.later(marks, target)
     self.target = nil
     isFlushed = false
+    failures = 0
     return marks
   }
 
@@ -67,6 +73,7 @@ struct CheckpointTracker {
   mutating func failed(now: NIODeadline, isOutOfSpace: Bool = false) -> Failure {
     failures += 1
     isFlushed = false
+    self.isOutOfSpace = isOutOfSpace
     if !isOutOfSpace && failures >= maximumFailures { return .stop }
     return .retry(at: now + .milliseconds(Int64(min(failures, 10)) * 200))
   }

@@ -93,9 +93,8 @@ final class Flusher: StorageWorker, @unchecked Sendable {
       if mustFlush { finishLogs() }
       return .ended
     }
-    let expiry = storage.expireWaiting()
     if mustFlush || !commands.isEmpty { return .again }
-    return .wait(until: [due, retry, expiry, removals.retry].compactMap { $0 }.min())
+    return .wait(until: [due, retry, removals.retry].compactMap { $0 }.min())
   }
 
   /// Flushes what there is. Returns when to try again after a failure.

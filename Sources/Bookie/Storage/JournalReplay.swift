@@ -12,94 +12,99 @@ struct JournalReplay {
     var records = 0
     /// Whether records were lost that had been synced.
     var isDamaged = false
-    /// Every journal file there is, complete or not.
-    var files: [String] = []
+    /// First sequences of the journal files there are, complete or not.
+    var files: [UInt64] = []
   }
 
   private let directory: String
   private let mark: JournalMark
-  private let files: any StorageFiles
+  private let environment: StorageEnvironment
   private let logger: Logger
 
-  init(directory: String, mark: JournalMark, files: any StorageFiles = PosixFiles(), logger: Logger) {
+  init(directory: String, mark: JournalMark, environment: StorageEnvironment = .real, logger: Logger) {
     self.directory = directory
     self.mark = mark
-    self.files = files
+    self.environment = environment
     self.logger = logger
   }
 
-  /// Calls `visit` with the bytes of a file and the payload of each record after the mark, in order.
+  /// Calls `visit` with the payload of each record after the mark, in order, and `damaged` at once when records turn out to be
+  /// lost. What was read is on the device when this returns, as if it had been synced before.
   func run(
-    _ visit: (UnsafeRawBufferPointer, Range<Int>, _ sequence: UInt64) throws(BookieError) -> Void
+    damaged: () -> Void, _ visit: (_ payload: ByteBuffer, _ sequence: UInt64) throws(BookieError) -> Void
   ) throws(BookieError) -> Outcome {
     var outcome = Outcome(lastSequence: mark.sequence)
-    let names = try files.list(directory).filter { JournalFormat.firstSequence(fileName: $0) != nil }
-    outcome.files = names.map { directory + "/" + $0 }
-    let firsts = names.compactMap { JournalFormat.firstSequence(fileName: $0) }
-    var expected = mark.sequence + 1
-    for (position, first) in firsts.enumerated() {
-      let isLast = position == firsts.count - 1
-      if !isLast && firsts[position + 1] <= mark.sequence + 1 { continue }
-      if first > expected { report(&outcome, outcome.files[position], "records before it are missing") }
-      expected = max(expected, first)
-      try scan(outcome.files[position], first: first, isLast: isLast, &expected, &outcome, visit)
+    outcome.files = try environment.files.list(directory).compactMap { JournalFormat.firstSequence(fileName: $0) }
+    var pass = Pass(expected: mark.sequence + 1)
+    for (position, first) in outcome.files.enumerated() {
+      if position + 1 < outcome.files.count && outcome.files[position + 1] <= mark.sequence + 1 { continue }
+      let path = directory + "/" + JournalFormat.fileName(first: first)
+      if first > pass.expected { report(&pass, path, "records before it are missing", damaged) }
+      pass.expected = max(pass.expected, first)
+      try scan(path, first: first, &pass, damaged, visit)
     }
-    // A start that was killed after it had released the old files, and before it made the next, leaves a spare.
-    let hasSpare = files.exists(directory + "/" + Journal.spareName)
-    if firsts.isEmpty && mark.sequence > 0 && !hasSpare { report(&outcome, directory, "the journal files are gone") }
-    outcome.lastSequence = max(outcome.lastSequence, expected - 1)
+    // From the first record on there always is a file.
+    if outcome.files.isEmpty && mark.sequence > 0 { report(&pass, directory, "the journal files are gone", damaged) }
+    outcome.records = pass.records
+    outcome.isDamaged = pass.isDamaged
+    outcome.lastSequence = max(outcome.lastSequence, pass.expected - 1)
     return outcome
   }
 
+  /// What is known on the way through the files.
+  private struct Pass {
+    var expected: UInt64
+    var records = 0
+    var isDamaged = false
+  }
+
   private func scan(
-    _ path: String, first: UInt64, isLast: Bool, _ expected: inout UInt64, _ outcome: inout Outcome,
-    _ visit: (UnsafeRawBufferPointer, Range<Int>, UInt64) throws(BookieError) -> Void
+    _ path: String, first: UInt64, _ pass: inout Pass, _ damaged: () -> Void,
+    _ visit: (ByteBuffer, UInt64) throws(BookieError) -> Void
   ) throws(BookieError) {
-    let file = try files.open(path, .read)
-    let memory = AlignedBuffer(capacity: max(try file.size(), JournalFormat.alignment))
-    memory.zero(0..<JournalFormat.headerSize)
-    let size = try file.read(into: memory.bytes, at: 0)
-    let content = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[0..<size])
-    let bytes = UnsafeRawBufferPointer(content)
-    guard let header = JournalFormat.parseHeader(bytes) else {
+    let file = try environment.files.open(path, .readDirect)
+    let size = try file.size()
+    guard let header = try Self.header(of: file) else {
       // A file gets its name when its header is on the disk.
-      report(&outcome, path, "its header fails its checksum")
-      return
+      return report(&pass, path, "its header fails its checksum", damaged)
     }
-    guard header.first == first else {
-      report(&outcome, path, "its header is that of another file")
-      return
-    }
+    guard header.first == first else { return report(&pass, path, "its header is that of another file", damaged) }
     let useMark = mark.file == first && mark.offset >= UInt64(JournalFormat.headerSize)
-    var scan = JournalScan(
-      logID: header.logID, offset: useMark ? Int(clamping: mark.offset) : JournalFormat.headerSize,
-      expected: useMark ? mark.sequence + 1 : first)
+    var records = JournalRecords(
+      file, logID: header.logID, offset: useMark ? Int(clamping: mark.offset) : JournalFormat.headerSize, size: size,
+      expected: useMark ? mark.sequence + 1 : first, depth: environment.hasThreads ? 2 : 0)
     while true {
-      switch scan.next(content) {
+      switch try records.next() {
       case .record(let payload, let sequence):
-        expected = max(expected, sequence + 1)
+        pass.expected = max(pass.expected, sequence + 1)
         guard sequence > mark.sequence else { continue }
-        outcome.records += 1
-        try visit(bytes, payload, sequence)
+        pass.records += 1
+        try visit(payload, sequence)
       case .damaged(let offset):
-        report(&outcome, path, "the record at \(offset) fails its checksum, and whole records follow it")
+        report(&pass, path, "the record at \(offset) fails its checksum, and whole records follow it", damaged)
       case .damagedTail(let offset):
         // The number of a record that was synced is not given twice.
-        expected += 1
-        report(&outcome, path, "the last record, at \(offset), was written wholly, and fails its checksum")
+        pass.expected += 1
+        report(&pass, path, "the last record, at \(offset), was written wholly, and fails its checksum", damaged)
       case .end(let offset):
-        if isLast {
-          logger.debug("End of the journal.", metadata: ["path": "\(path)", "offset": "\(offset)"])
-        }
-        return
+        logger.debug("End of a journal file.", metadata: ["path": "\(path)", "offset": "\(offset)"])
+        // The last record may have been written and never synced. From now on it counts.
+        return try file.sync()
       }
     }
   }
 
-  private func report(_ outcome: inout Outcome, _ path: String, _ what: String) {
-    outcome.isDamaged = true
+  private static func header(of file: any StorageFile) throws(BookieError) -> (logID: UInt64, first: UInt64)? {
+    let block = AlignedBuffer(capacity: JournalFormat.headerSize)
+    let count = try file.read(into: block.bytes, at: 0)
+    return JournalFormat.parseHeader(UnsafeRawBufferPointer(rebasing: block.bytes[0..<count]))
+  }
+
+  private func report(_ pass: inout Pass, _ path: String, _ what: String, _ damaged: () -> Void) {
+    pass.isDamaged = true
     logger.critical(
       "The journal is damaged: negative answers about every ledger are given as unknown until it is repaired, and all are fenced.",
       metadata: ["path": "\(path)", "damage": "\(what)"])
+    damaged()
   }
 }

@@ -1,7 +1,7 @@
 import DequeModule
 import NIOCore
 
-/// Adds that found the write cache full: bounded in bytes and in time.
+/// Adds that found the write cache, or their journal's queue, full: bounded in bytes and in time.
 struct WaitingAdds {
   struct Item {
     var batch: AddBatch
@@ -23,6 +23,9 @@ struct WaitingAdds {
   }
 
   var isEmpty: Bool { items.isEmpty }
+
+  /// The batch that is next.
+  var first: AddBatch? { items.first?.batch }
 
   /// When the first one has waited too long.
   var nextExpiry: NIODeadline? { items.first?.until }

@@ -47,6 +47,7 @@ extension BookieProcessConfiguration {
     "journalBufferedWritesThreshold": integer(\.bookie.journalMaxGroupBytes, 4096...(64 << 20)),
     "journalFlushWhenQueueEmpty": flag(\.bookie.journalFlushWhenIdle),
     "journalMarkerDelayMSec": milliseconds(\.bookie.journalMarkerDelay),
+    "journalMaxMemorySizeMb": megabytes(\.bookie.journalMaxMemory),
     "journalMaxSizeMB": megabytes(\.bookie.journalMaxFileSize),
     "journalPreAllocSizeMB": megabytes(\.bookie.journalPreallocation),
     "journalDirectIO": flag(\.bookie.journalDirectIO),

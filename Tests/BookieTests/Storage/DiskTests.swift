@@ -106,6 +106,25 @@ struct DiskTests {
     #expect(rig.storage?.statistics().writeCacheBytes ?? .max < 80 * 1024)
   }
 
+  @Test("What waits for a journal's disk is bounded: further adds wait, and are let in when it has synced")
+  func journalBound() throws {
+    let rig = try StorageRig {
+      $0.journalDirectories = ["/j1"]
+      $0.journalMaxMemory = 4096
+    }
+    let answers = Answers()
+    for entry in Int64(0)..<40 { rig.add(1, entry, to: answers) }
+    let journal = try #require(rig.storage?.journals[0])
+    #expect(journal.memoryUsed >= 4096 && journal.memoryUsed < 4096 + 1100)
+    #expect(rig.storage?.statistics().waitingBytes ?? 0 > 10_000)
+    // A fence does not wait behind them.
+    let fence = rig.read(2, -1, flags: .fencing)
+    #expect(fence?.code == .noEntry)
+    rig.pass(.milliseconds(10))
+    #expect(answers.codes.count == 40 && answers.codes.allSatisfy { $0.code == .ok })
+    #expect(journal.memoryUsed == 0 && rig.storage?.statistics().waitingBytes == 0)
+  }
+
   @Test("Several journals: each ledger goes to one, and all are replayed, each from its own mark")
   func journals() throws {
     let rig = try StorageRig()

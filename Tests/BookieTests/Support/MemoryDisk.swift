@@ -108,7 +108,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
   func open(_ path: String, _ mode: StorageFileMode) throws(BookieError) -> any StorageFile {
     try locked { () throws(BookieError) in
       if let node = names[path] { return File(disk: self, path: path, node: node) }
-      guard mode != .read else { throw .io(action: "Opening", path: path, errno: ENOENT) }
+      guard mode.writes else { throw .io(action: "Opening", path: path, errno: ENOENT) }
       try change("Creating", path)
       let node = Node()
       names[path] = node

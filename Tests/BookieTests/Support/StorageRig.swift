@@ -54,6 +54,12 @@ final class StorageRig {
       onFailure: { sentence in failures.withLockedValue { $0.append(sentence) } })
   }
 
+  /// Starts it anew with other settings.
+  func reopen(_ adjust: (inout BookieConfiguration) -> Void) throws {
+    adjust(&configuration)
+    try open()
+  }
+
   /// Forgets everything in memory, and what of the disk chance takes.
   func crash(_ random: inout SeededRandom) throws {
     storage = nil

@@ -137,7 +137,7 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
 
   func open(_ path: String, _ mode: StorageFileMode) throws(BookieError) -> any StorageFile {
     if let node = names[path] { return SimulatedFile(disk: self, path: path, node: node) }
-    guard mode != .read else { throw .io(action: "Opening", path: path, errno: ENOENT) }
+    guard mode.writes else { throw .io(action: "Opening", path: path, errno: ENOENT) }
     try change("Creating", path)
     let node = SimulatedNode()
     names[path] = node
