@@ -1,4 +1,5 @@
 import BookieWire
+import NIOConcurrencyHelpers
 import NIOCore
 import Testing
 
@@ -104,13 +105,13 @@ struct RemovalTests {
   @Test("Many ledgers are deleted with a few changes of the index, and the flusher looks through no locations for it")
   func manyDeletions() throws {
     let rig = try StorageRig { $0.writeCacheSize = 1024 * 1024 }
-    for ledger in Int64(0)..<3000 { #expect(rig.addNow(ledger, 0) == .ok) }
+    for ledger in Int64(0)..<1100 { #expect(rig.addNow(ledger, 0) == .ok) }
     rig.checkpoint()
     let before = rig.disk.operations
-    rig.storage?.flusher?.submit(.delete(Array(0..<3000)) {})
+    rig.storage?.flusher?.submit(.delete(Array(0..<1100)) {})
     _ = rig.storage?.flusher?.turn()
     #expect(rig.disk.operations - before < 10)
-    #expect(rig.storage?.statistics().deletedLedgers == 3000 && rig.storage?.statistics().ledgers == 0)
+    #expect(rig.storage?.statistics().deletedLedgers == 1100 && rig.storage?.statistics().ledgers == 0)
     #expect(rig.storage?.statistics().deletedEntryLogs == 0)
     rig.settle()
     #expect(rig.storage?.statistics().deletedEntryLogs ?? 0 > 0)
@@ -144,6 +145,53 @@ struct RemovalTests {
     rig.pass(.seconds(3700))
     #expect(storage.statistics().quarantinedEntryLogs == 0 && logs.isDisjoint(with: storage.logs.ids))
     for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+  }
+
+  @Test("A process that lacks files or memory, and a disk that fails for once, are no damage; one that fails again is")
+  func passingFailures() throws {
+    let rig = try CompactionTests.halfDeleted()
+    let storage = try #require(rig.storage)
+    let logs = Set(storage.logs.completeIDs)
+    rig.disk.readFault = { $0.hasSuffix(".log") ? EMFILE : nil }
+    rig.scrub()
+    rig.compact()
+    #expect(storage.damage.count == 0 && storage.statistics().scrubs == 1)
+    #expect(storage.statistics().quarantinedEntryLogs == logs.count && logs.isSubset(of: storage.logs.ids))
+    let failures = NIOLockedValueBox(2)
+    rig.disk.readFault = { path in
+      guard path.hasSuffix(".log") else { return nil }
+      return failures.withLockedValue { left in
+        left -= 1
+        return left >= 0 ? EIO : nil
+      }
+    }
+    rig.scrub()
+    #expect(failures.withLockedValue { $0 } < 0 && storage.damage.count == 0)
+    rig.disk.readFault = { $0.hasSuffix(".log") ? EIO : nil }
+    rig.scrub()
+    #expect(storage.damage.count == 60)
+    rig.disk.readFault = nil
+    rig.scrub()
+    rig.compact()
+    #expect(storage.damage.count == 0 && logs.isDisjoint(with: storage.logs.ids))
+    for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
+  }
+
+  @Test("What a log no longer has when it is compacted is no damage if the index has it elsewhere by then")
+  func movedMeanwhile() throws {
+    let rig = try CompactionTests.halfDeleted()
+    let storage = try #require(rig.storage)
+    let run = try #require(try storage.index.run(ledgerID: 0, entryID: 3))
+    let path = try #require(storage.logs.path(run.logID))
+    let place = try #require(run.find(3))
+    rig.disk.flip(path, at: Int(place.offset) + 60)
+    let reading = try RunReading(run, ledgerID: 0, storage: storage)
+    #expect(reading.confirmedDamage(storage) == [3])
+    #expect(rig.addNow(0, 3, flags: .recoveryAdd) == .ok)
+    rig.checkpoint()
+    #expect(reading.confirmedDamage(storage) == [])
+    rig.delete([0])
+    #expect(try RunReading(run, ledgerID: 0, storage: storage).confirmedDamage(storage) == [])
   }
 
   @Test("The highest number that an entry can have is no reason to end")
