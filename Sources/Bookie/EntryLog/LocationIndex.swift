@@ -18,7 +18,15 @@ final class LocationIndex: Sendable {
 
   private let store: any KeyValueStore
   private let path: String
-  private let watched = NIOLockedValueBox<Set<UInt32>?>(nil)
+  private let names = NIOLockedValueBox(Names())
+
+  /// Logs that were named lately.
+  private struct Names {
+    /// Since `watchNames`.
+    var watched: Set<UInt32> = []
+    /// By writes that failed: they may be there, and be seen only when the store was written to again.
+    var doubtful: Set<UInt32> = []
+  }
 
   init(path: String, files: any StorageFiles) throws(BookieError) {
     self.path = path
@@ -30,9 +38,17 @@ final class LocationIndex: Sendable {
   /// Applies the batch atomically; durable when this returns.
   func write(_ batch: Batch) throws(BookieError) {
     guard !batch.changes.isEmpty else { return }
-    // Also after a failure: some of it may be there.
-    defer { watched.withLockedValue { $0?.formUnion(batch.named) } }
-    try store.write(batch.changes)
+    do throws(BookieError) {
+      try store.write(batch.changes)
+    } catch {
+      names.withLockedValue { $0.doubtful.formUnion(batch.named) }
+      throw error
+    }
+    names.withLockedValue { names in
+      names.watched.formUnion(batch.named)
+      names.watched.formUnion(names.doubtful)
+      names.doubtful = []
+    }
   }
 
   // MARK: Locations
@@ -111,11 +127,11 @@ final class LocationIndex: Sendable {
 
   /// Begins to note, anew, which logs are named by what is written.
   func watchNames() {
-    watched.withLockedValue { $0 = [] }
+    names.withLockedValue { $0.watched = [] }
   }
 
-  /// The logs that were named since `watchNames`. Whoever asks must be the one that writes.
-  var watchedNames: Set<UInt32> { watched.withLockedValue { $0 ?? [] } }
+  /// The logs that were, or may have been, named since `watchNames`. Whoever asks must be the one that writes.
+  var watchedNames: Set<UInt32> { names.withLockedValue { $0.watched.union($0.doubtful) } }
 
   func put(_ run: LocationRun, ledgerID: Int64, _ batch: Batch) {
     batch.named.insert(run.logID)

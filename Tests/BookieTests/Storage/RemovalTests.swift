@@ -97,6 +97,20 @@ struct RemovalTests {
     let batch = LocationIndex.Batch()
     storage.index.put(run, ledgerID: 7, batch)
     try storage.index.write(batch)
+    // Whether a write that failed is there is known only after the next one.
+    storage.index.watchNames()
+    let doubtful = LocationIndex.Batch()
+    storage.index.put(LocationRun(logID: 77, offset: 0), ledgerID: 7, doubtful)
+    rig.disk.fault = { _, _ in EIO }
+    #expect(throws: BookieError.self) { try storage.index.write(doubtful) }
+    storage.index.watchNames()
+    #expect(storage.index.watchedNames == [77])
+    rig.disk.fault = nil
+    try storage.index.write(batch)
+    #expect(storage.index.watchedNames == [77, log])
+    storage.index.watchNames()
+    #expect(storage.index.watchedNames == [])
+    try storage.index.write(batch)
     #expect(storage.logs.totalBytes() == storage.logs.ids.reduce(0) { $0 + storage.logs.size($1) })
     #expect(!flusher.sweep(check).contains(log))
     #expect(Set(flusher.sweep(check)).isSubset(of: storage.logs.completeIDs))
