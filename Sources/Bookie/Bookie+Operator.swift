@@ -101,10 +101,12 @@ extension Bookie {
   }
 
   /// Looks for deleted ledgers now, and removes those that were missing in the search before as well.
+  /// - Parameter confirmed: where the last search found too many to be believed (`BookieStatistics.refusedLedgers`) their
+  ///   number: those of them that are still missing are removed.
   /// - Returns: how many were removed.
   @discardableResult
-  public func collectGarbage() async throws -> Int {
-    try await collector.round()
+  public func collectGarbage(confirmed: Int? = nil) async throws -> Int {
+    try await collector.round(confirmed: confirmed)
   }
 
   /// Looks now for closed ledgers that are stored here although metadata names other bookies for all of their entries, and
@@ -146,12 +148,18 @@ extension Bookie {
   public var damagedEntries: [DamagedEntries] { storage.damage.all }
 
   /// The ledgers of which entries may be lost with a damaged part of the journal.
-  public var ledgersInLimbo: [Int64] { storage.state.withLockedValue { $0.table.limboIDs } }
+  public var ledgersInLimbo: [Int64] { storage.limboIDs }
 
   /// A ledger in limbo was compared with its other replicas, and what was missing is stored here again: negative answers about
   /// it are true from now on.
   public func leaveLimbo(_ ledgerID: Int64) {
     storage.state.withLockedValue { $0.table.leaveLimbo(ledgerID) }
+  }
+
+  /// Gives up what may be lost, whatever was repaired: negative answers are given as true from now on, and what the lost part of
+  /// the journal held, and no other bookie has, is lost. Returns when it is durable, and the cluster knows it.
+  public func leaveLimbo() async throws {
+    try await watch.leaveLimbo()
   }
 
   /// Where the replay of each journal would begin: the last record before it, by journal directory.

@@ -46,6 +46,8 @@ extension BookieConfiguration {
       "logSizeLimit": "\(entryLogSizeLimit)",
       "gcWaitTime": milliseconds(garbageCollectionInterval),
       "gcOverreplicatedLedgerWaitTime": milliseconds(overReplicatedLedgerInterval),
+      "garbageCollectionMassDeleteShare": "\(garbageCollectionMassDeleteShare)",
+      "garbageCollectionMassDeleteMinimum": "\(garbageCollectionMassDeleteMinimum)",
       "minorCompactionThreshold": "\(minorCompactionThreshold)",
       "minorCompactionInterval": seconds(minorCompactionInterval),
       "majorCompactionThreshold": "\(majorCompactionThreshold)",

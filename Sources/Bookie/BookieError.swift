@@ -34,6 +34,12 @@ public enum BookieError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether the process lacks something, which says nothing about the file.
+  var isOfProcess: Bool {
+    guard case .io(_, _, let errno) = self else { return false }
+    return [EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN].contains(errno)
+  }
+
   /// What to do when the index or the marks are lost.
   static func rebuildHint(_ configuration: BookieConfiguration) -> String {
     let parent = configuration.journalDirectory.hasSuffix("/journal") ? configuration.journalDirectory.dropLast(8) : ""

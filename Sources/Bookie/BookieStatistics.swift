@@ -6,8 +6,10 @@ public struct BookieStatistics: Sendable, Equatable {
   public var adds: Int64 = 0
   /// Bytes of entries accepted.
   public var addedBytes: Int64 = 0
-  /// Adds refused: fenced, wrong key, too many.
+  /// Adds rejected because too many waited for room in the write cache, or for too long.
   public var rejectedAdds: Int64 = 0
+  /// Adds that are not allowed: fenced, wrong key, or the bookie is read-only.
+  public var refusedAdds: Int64 = 0
   /// Batches of adds that had to wait for room in the write cache.
   public var throttledAdds: Int64 = 0
   /// Time from the arrival of an add to its sync.
@@ -60,6 +62,8 @@ public struct BookieStatistics: Sendable, Equatable {
   public var deletedEntryLogs: Int64 = 0
   /// Searches for deleted ledgers that were refused because they would have deleted too much.
   public var refusedMassDeletes: Int64 = 0
+  /// Ledgers that the last search found, if it was refused; else 0.
+  public var refusedLedgers = 0
   /// Whether a part of the journal was lost to damage, so that negative answers are given as "unknown".
   public var isInLimbo = false
   /// Ledgers of which entries may be lost.
@@ -129,6 +133,11 @@ public struct BookieStatistics: Sendable, Equatable {
   /// Bytes of them.
   public var readAheadBytes: Int64 = 0
 
+  /// Time of looking an entry up in the index.
+  public var indexReadLatency = LatencyHistogram()
+
+  /// Bytes of the files of entry logs, as last looked at.
+  public var entryLogBytes: Int64 = 0
   /// Bytes of the entry logs that are alive.
   public var liveEntryLogBytes: Int64 = 0
   /// Bytes freed by removing logs in which nothing was alive.
@@ -138,6 +147,8 @@ public struct BookieStatistics: Sendable, Equatable {
   /// Time of a search for deleted ledgers.
   public var collectionLatency = LatencyHistogram()
 
+  /// Time of a compaction.
+  public var compactionLatency = LatencyHistogram()
   /// Minor compactions that were finished.
   public var minorCompactions: Int64 = 0
   /// Major compactions that were finished.

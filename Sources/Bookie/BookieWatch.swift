@@ -5,8 +5,8 @@ import NIOConcurrencyHelpers
 /// Looks at the disks from time to time, and keeps the cluster informed: whether the bookie is read-only, which of its entries
 /// are damaged, and whether it may have lost some.
 ///
-/// `/bookies/damaged/<bookie>/<ledger>` has the numbers of damaged entries, separated by commas. Whoever repairs them writes
-/// them to the bookie again, by which they disappear from the list.
+/// `/bookies/damaged/<bookie>/<ledger>` has the numbers of damaged entries (`DamageRecord`). Whoever repairs them writes them to
+/// the bookie again, by which they disappear from the list.
 /// `/bookies/limbo/<bookie>` has `limbo <highest ledger>` while a part of the journal is lost. Whoever has compared every ledger
 /// up to that one with its replicas, and restored what was missing, writes `repaired <highest ledger>`.
 final class BookieWatch: Sendable {
@@ -15,7 +15,15 @@ final class BookieWatch: Sendable {
   private let registration: Registration
   private let logger: Logger
   private let task = NIOLockedValueBox<Task<Void, Never>?>(nil)
-  private let known = NIOLockedValueBox<[Int64: [Int64]]>([:])
+  private let told = NIOLockedValueBox(Told())
+
+  /// What the cluster knows of damaged entries.
+  private struct Told {
+    /// Whether it was asked: what it knew before a restart is not to be written over.
+    var isLoaded = false
+    var isBehind = false
+    var records: [Int64: DamageRecord] = [:]
+  }
 
   init(storage: BookieStorage, metadata: any MetadataStore, registration: Registration, logger: Logger) {
     self.storage = storage
@@ -29,7 +37,6 @@ final class BookieWatch: Sendable {
 
   func start() {
     let loop = Task { [self] in
-      do { try await loadDamage() } catch { report(error) }
       while !Task.isCancelled {
         await look()
         try? await Task.sleep(for: storage.configuration.diskCheckInterval)
@@ -49,7 +56,7 @@ final class BookieWatch: Sendable {
     do {
       _ = try await blocking { [storage] in storage.checkDisks() }
       try await registration.update(isReadOnly: !storage.isWritable)
-      if storage.damage.takeChange() { try await publishDamage() }
+      try await followDamage()
       try await followLimbo()
     } catch is CancellationError {
       return
@@ -62,37 +69,60 @@ final class BookieWatch: Sendable {
     logger.warning("The cluster could not be told of the bookie's state.", metadata: ["error": "\(error)"])
   }
 
-  /// What was reported before a restart is still damaged, as far as anybody knows.
-  private func loadDamage() async throws {
-    for record in try await metadata.list(prefix: damagePrefix, after: nil, limit: 10_000) {
-      guard let ledgerID = Int64(record.key.dropFirst(damagePrefix.count)) else { continue }
-      let entries = String(decoding: record.value, as: UTF8.self).split(separator: ",").compactMap { Int64($0) }
-      known.withLockedValue { $0[ledgerID] = entries }
-      storage.damage.add(ledgerID, entries)
+  private func followDamage() async throws {
+    if !told.withLockedValue({ $0.isLoaded }) { try await loadDamage() }
+    let isBehind = told.withLockedValue { told in
+      if storage.damage.takeChange() { told.isBehind = true }
+      return told.isBehind
+    }
+    guard isBehind else { return }
+    // Before it is told: what changes meanwhile is told the next time, and all of it if this fails.
+    told.withLockedValue { $0.isBehind = false }
+    do {
+      try await publishDamage()
+    } catch {
+      told.withLockedValue { $0.isBehind = true }
+      throw error
     }
   }
 
+  /// What was reported before a restart is still damaged, as far as anybody knows.
+  private func loadDamage() async throws {
+    for record in try await metadata.list(prefix: damagePrefix) {
+      guard let ledgerID = Int64(record.key.dropFirst(damagePrefix.count)) else { continue }
+      let known = DamageRecord(text: String(decoding: record.value, as: UTF8.self))
+      told.withLockedValue { $0.records[ledgerID] = known }
+      storage.damage.add(ledgerID, known.entryIDs)
+    }
+    told.withLockedValue { $0.isLoaded = true }
+  }
+
   private func publishDamage() async throws {
-    var gone = known.withLockedValue { $0 }
+    var gone = told.withLockedValue { $0.records }
     for item in storage.damage.all {
-      if gone.removeValue(forKey: item.ledgerID) == item.entryIDs { continue }
-      let text = item.entryIDs.map(String.init).joined(separator: ",")
-      try await metadata.put("\(damagePrefix)\(item.ledgerID)", Array(text.utf8))
-      known.withLockedValue { $0[item.ledgerID] = item.entryIDs }
+      let record = DamageRecord(item.entryIDs)
+      if gone.removeValue(forKey: item.ledgerID) == record { continue }
+      try await metadata.put("\(damagePrefix)\(item.ledgerID)", Array(record.text.utf8))
+      told.withLockedValue { $0.records[item.ledgerID] = record }
     }
     for ledgerID in gone.keys {
       try await metadata.delete("\(damagePrefix)\(ledgerID)")
-      known.withLockedValue { $0[ledgerID] = nil }
+      told.withLockedValue { $0.records[ledgerID] = nil }
     }
+  }
+
+  /// Ends the limbo, for good.
+  func leaveLimbo() async throws {
+    storage.leaveLimbo()
+    await storage.checkpoint()
+    try await metadata.delete(limboKey)
   }
 
   private func followLimbo() async throws {
     guard case .through(let last) = storage.state.withLockedValue({ $0.table.limbo }) else { return }
     let record = try await metadata.get(limboKey)
     if let record, record.value == Array("repaired \(last)".utf8) {
-      storage.state.withLockedValue { $0.table.leaveLimbo() }
-      await storage.checkpoint()
-      try await metadata.delete(limboKey)
+      try await leaveLimbo()
       logger.notice("Everything that the damaged journal may have held is repaired.")
     } else if record?.value != Array("limbo \(last)".utf8) {
       try await metadata.put(limboKey, Array("limbo \(last)".utf8))

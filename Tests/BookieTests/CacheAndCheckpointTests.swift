@@ -191,4 +191,13 @@ struct CacheAndCheckpointTests {
     #expect(selection.round(local: 10, missing: [2, 3]) == .delete([]))
     #expect(selection.round(local: 10, missing: [2, 3]) == .delete([2, 3]))
   }
+
+  @Test("A mass delete that an operator confirms deletes what was refused and is still missing, and no more")
+  func confirmedGarbage() {
+    var selection = GarbageSelection(share: 0.5, minimum: 3)
+    #expect(selection.round(local: 5, missing: [1, 2, 3], confirmed: 3) == .refuse(missing: 3, of: 5))
+    #expect(selection.round(local: 5, missing: [1, 2, 3], confirmed: 4) == .refuse(missing: 3, of: 5))
+    #expect(selection.round(local: 5, missing: [2, 3, 4, 5], confirmed: 3) == .delete([2, 3]))
+    #expect(selection.round(local: 3, missing: [1, 4, 5], confirmed: 3) == .refuse(missing: 3, of: 3))
+  }
 }

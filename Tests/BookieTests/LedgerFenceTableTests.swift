@@ -38,7 +38,7 @@ struct LedgerFenceTableTests {
     #expect(table.add(1, entryID: 1, key: Self.key, isRecovery: true) == .fenced)
     let isReplayed = table.replayEntry(1, entryID: 1)
     #expect(!isReplayed)
-    #expect(table.ids.isEmpty && table.count == 0)
+    #expect((0..<LedgerFenceTable.partCount).allSatisfy { table.ids(inPart: $0).isEmpty } && table.count == 0)
   }
 
   @Test("What changed is handed out once, and again after it could not be written")
@@ -60,6 +60,70 @@ struct LedgerFenceTableTests {
     #expect(table.forgetDeleted(before: 1000) == [])
     #expect(table.forgetDeleted(before: 1001) == [1])
     #expect(table[1] == nil)
+  }
+
+  @Test("Deleted ledgers are forgotten in the order of their deletion, some at a time, whatever the clock did")
+  func forgottenInOrder() {
+    var table = LedgerFenceTable()
+    for (id, time) in [(4, 500), (5, 100), (6, 300)] as [(Int64, Int64)] {
+      table.load(id, LedgerFenceTable.Ledger(isDeleted: true, lastEntry: time))
+    }
+    for (id, time) in [(1, 700), (2, 600), (3, 800)] as [(Int64, Int64)] {
+      _ = table.add(id, entryID: 0, key: Self.key, isRecovery: false)
+      table.delete(id, now: time)
+    }
+    #expect(table.forgetDeleted(before: 650, limit: 2) == [5, 6])
+    #expect(table.forgetDeleted(before: 650, limit: 2) == [4, 2])
+    #expect(table.forgetDeleted(before: 650, limit: 2) == [])
+    #expect(table[2] == nil && table[1]?.isDeleted == true && table[3]?.isDeleted == true)
+  }
+
+  @Test("Many ledgers: each is counted, listed and found once, and their keys are kept once")
+  func many() {
+    var shards = LedgerShards()
+    for id in Int64(0)..<5000 {
+      shards[id] = LedgerFenceTable.Ledger(key: id % 5 == 0 ? Self.other : Self.key, isInLimbo: id < 10, lastEntry: id)
+    }
+    #expect(shards.aliveCount == 5000 && shards.limboCount == 10)
+    #expect((0..<LedgerShards.count).flatMap { shards.ids(in: $0) }.sorted() == Array(0..<5000))
+    #expect((0..<LedgerShards.count).flatMap { shards.limboIDs(in: $0) }.sorted() == Array(0..<10))
+    #expect((0..<LedgerShards.count).allSatisfy { shards.ids(in: $0).count < 200 })
+    let isRaised = [
+      shards.raise(7, to: 9, key: Self.key), shards.raise(7, to: 8, key: Self.other),
+      shards.raise(9999, to: 1, key: Self.key),
+    ]
+    #expect(isRaised == [true, false, false])
+    #expect(shards[7]?.lastEntry == 9 && shards[7]?.key == Self.key && shards[10]?.key == Self.other)
+    for id in Int64(0)..<5000 { shards[id] = nil }
+    #expect(shards.aliveCount == 0 && shards.limboCount == 0)
+  }
+
+  @Test("What a log holds: bytes come and go, ledgers are found, and the record gives back what it was made of")
+  func logLedgers() {
+    let log = LogLedgers([7: 100, 3: 50, 9: 10])
+    #expect(log.ids == [3, 7, 9] && log.totalBytes == 160 && log[7] == 100 && log[8] == nil && log[99] == nil)
+    let changed = log.changed(by: [3: -50, 7: -30, 8: 5, 9: -99, 1: 2])
+    #expect(changed == [1: 2, 7: 70, 8: 5] && changed.totalBytes == 77)
+    #expect(changed.without([7, 9]) == [1: 2, 8: 5] && changed.changed(by: [:]) == changed)
+    #expect(changed.encoded().withUnsafeBytes { LogLedgers(encoded: $0) } == changed)
+    #expect([UInt8](repeating: 1, count: 17).withUnsafeBytes { LogLedgers(encoded: $0) } == nil)
+    let usage = LogUsage([1: log, 2: [4: 1]])
+    #expect(
+      usage.changed(added: [1: [3: 1], 5: [6: 2]], garbage: [1: [7: 100], 9: [1: 1]]) == [
+        1: [3: 51, 9: 10], 5: [6: 2],
+      ])
+    #expect(usage.without([4, 8]) == [2: [:]] && usage.liveBytes == [1: 160, 2: 1])
+  }
+
+  @Test("A key that no ledger has any more gives its number back")
+  func sharedKeys() {
+    var keys = SharedKeys()
+    let number = keys.retain(Self.key)
+    #expect(keys.retain(Self.key) == number && keys.retain(nil) == 0)
+    keys.release(number)
+    #expect(keys[number] == Self.key && keys.count == 1)
+    keys.release(number)
+    #expect(keys.count == 0 && keys.retain(Self.other) == number && keys[number] == Self.other && keys[0] == nil)
   }
 
   @Test("A fence that the journal refused stays in force, and is journaled again")
@@ -116,13 +180,13 @@ struct LedgerFenceTableTests {
   func vacated() {
     var table = LedgerFenceTable()
     _ = table.add(1, entryID: 7, key: Self.key, isRecovery: false)
-    let emptied = [table.vacate(1), table.vacate(1), table.vacate(2)].map { $0?.lastEntry }
-    #expect(emptied == [-1, nil, nil])
+    #expect(table.vacated(1)?.lastEntry == -1 && table[1]?.lastEntry == 7)
+    table.vacate(1)
+    #expect(table.vacated(1) == nil && table.vacated(2) == nil)
     #expect(table.add(1, entryID: 8, key: Self.key, isRecovery: false) == .fenced)
     #expect(table.add(1, entryID: 8, key: Self.key, isRecovery: true) == .accept(isNew: false))
     table.enterLimbo(through: 10)
-    let inLimbo = table.vacate(1)
-    #expect(inLimbo == nil)
+    #expect(table.vacated(1) == nil)
   }
 
   @Test("A ledger's record in the index gives back what it was made of, and damage is noticed")

@@ -91,6 +91,7 @@ def test_bookies_are_looked_at(own, cli, topic):
     assert "-" in cli("bookie", "entries", ledger) and "no bookie here" in cli("bookie", "entries", "999999", code=1)
     assert "journal" in cli("bookie", "files") and "bookie-3: ok" in cli("bookie", "sanity")
     assert "bookie-1" in cli("bookie", "last-mark") and "no damaged entries" in cli("bookie", "damaged")
+    assert "bookie-2  no" in cli("bookie", "limbo") and json.loads(cli("bookie", "limbo", "--json"))["bookie-1"]["ledgers"] == []
     assert "http://127.0.0.1:1" in cli("bookie", "state", "--admin-url", "http://127.0.0.1:1", code=1)
 
 
@@ -104,6 +105,9 @@ def test_bookies_are_told_what_to_do(own, cli, topic):
     assert cli("bookie", "flush", "--all").count("flushed") == 3
     assert cli("bookie", "gc", "--all", "--rounds", "2").count("removed") == 6
     assert json.loads(cli("bookie", "gc", "--all", "--rounds", "2", "--json"))["bookie-2"]["refusedMassDeletes"] == 0
+    assert "--confirm" in cli("bookie", "gc", "--all", "--confirm", "3", code=64)
+    assert cli("bookie", "gc", "--all", "--over-replicated").count("removed") == 3
+    assert "not in limbo" in cli("bookie", "leave-limbo", "-b", "bookie-1", "--confirm", "bookie-1", code=1)
     assert "begun" in cli("bookie", "compact", "minor", "-b", "bookie-1")
     assert cli("bookie", "compact", "major", "--all", "--wait").count("done") == 3
     cli("bookie", "suspend-compaction", "major", "--bookie", "bookie-2")

@@ -20,6 +20,8 @@ struct BookieMaintenanceRoutes {
   private struct Collected: Encodable {
     var removedLedgers: Int
     var refusedMassDeletes: Int64
+    /// Ledgers that the search found, if it was refused: the number that `confirm` wants.
+    var refusedLedgers: Int
   }
 
   private struct Details: Encodable {
@@ -70,6 +72,19 @@ struct BookieMaintenanceRoutes {
       services.jobs.start(.verification, of: bookie, logger: services.logger) { await bookie.scrub() }
       return try .json(Self.verification(bookie, services.jobs))
     }
+    routes.put("\(base)/leave_limbo") { request in
+      let bookie = try services.bookie(request)
+      guard bookie.statistics().isInLimbo else {
+        throw AdminFailure(409, "Bookie \(bookie.bookieID) is not in limbo")
+      }
+      guard request.query["confirm"] == bookie.bookieID else {
+        throw AdminFailure(
+          400, "What the bookie may have lost, and no other has, would be lost for good: confirm=\(bookie.bookieID)")
+      }
+      let ledgers = bookie.statistics().ledgersInLimbo
+      try await bookie.leaveLimbo()
+      return try .json(["ledgers": ledgers])
+    }
     routes.put("\(base)/flush") { request in
       let bookie = try services.bookie(request)
       await bookie.checkpoint()
@@ -112,13 +127,25 @@ struct BookieMaintenanceRoutes {
         throw AdminFailure(409, "The \(kind.rawValue) compaction of \(bookie.bookieID) is suspended; resume it first")
       }
       let before = bookie.statistics().refusedMassDeletes
-      if try request.flag("wait") {
-        let removed = try await services.jobs.run(.collection, of: bookie) { try await bookie.collectGarbage() }
-        for kind in kinds where !suspended.contains(kind) { Self.compact(bookie, kind, services) }
-        return try .json(
-          Collected(removedLedgers: removed, refusedMassDeletes: bookie.statistics().refusedMassDeletes - before))
+      let confirmed = try request.queryNumber("confirm")
+      let isOverReplicated = try request.flag("over_replicated")
+      guard confirmed == nil || !isOverReplicated else {
+        throw AdminFailure(400, "confirm is for a search for deleted ledgers, not for one of over-replicated ones")
       }
-      services.jobs.start(.collection, of: bookie, logger: services.logger) { try await bookie.collectGarbage() }
+      let collect: @Sendable () async throws -> Int = {
+        isOverReplicated
+          ? try await bookie.collectOverReplicatedLedgers() : try await bookie.collectGarbage(confirmed: confirmed)
+      }
+      if try request.flag("wait") {
+        let removed = try await services.jobs.run(.collection, of: bookie, collect)
+        for kind in kinds where !suspended.contains(kind) { Self.compact(bookie, kind, services) }
+        let figures = bookie.statistics()
+        return try .json(
+          Collected(
+            removedLedgers: removed, refusedMassDeletes: figures.refusedMassDeletes - before,
+            refusedLedgers: isOverReplicated ? 0 : figures.refusedLedgers))
+      }
+      services.jobs.start(.collection, of: bookie, logger: services.logger) { _ = try await collect() }
       for kind in kinds where !suspended.contains(kind) { Self.compact(bookie, kind, services) }
       return try .json("Triggered GC on BookieServer: \(bookie.bookieID)")
     }

@@ -28,6 +28,10 @@ struct BookieReport: Encodable {
   var reclaimedCompactionBytes: Int64
   var failedFlushes: Int64
   var refusedMassDeletes: Int64
+  /// Ledgers that the last search found, if it was refused.
+  var refusedLedgers: Int
+  var overReplicatedLedgers: Int64
+  var ledgersInLimbo: Int
   /// `minor` or `major`, while one runs.
   var runningCompaction: String?
   var suspendedCompactions: [String]
@@ -57,6 +61,9 @@ struct BookieReport: Encodable {
     reclaimedCompactionBytes = figures.reclaimedCompactionBytes
     failedFlushes = figures.failedFlushes
     refusedMassDeletes = figures.refusedMassDeletes
+    refusedLedgers = figures.refusedLedgers
+    overReplicatedLedgers = figures.overReplicatedLedgers
+    ledgersInLimbo = figures.ledgersInLimbo
     runningCompaction = bookie.runningCompaction?.rawValue
     suspendedCompactions = bookie.suspendedCompactions.map(\.rawValue).sorted()
   }

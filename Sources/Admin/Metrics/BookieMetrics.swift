@@ -25,8 +25,10 @@ extension MetricsBuilder {
 
   private mutating func addServer(_ figures: BookieStatistics, _ labels: [Label]) {
     gauge("bookie_SERVER_STATUS", figures.mode == .writable ? 1 : 0, labels)
-    latency("bookkeeper_server_ADD_ENTRY_REQUEST", figures.addLatency, failures: figures.rejectedAdds, labels)
-    latency("bookkeeper_server_ADD_ENTRY", figures.addLatency, failures: figures.rejectedAdds, labels)
+    let failedAdds = figures.rejectedAdds + figures.refusedAdds
+    latency("bookkeeper_server_ADD_ENTRY_REQUEST", figures.addLatency, failures: failedAdds, labels)
+    latency("bookkeeper_server_ADD_ENTRY", figures.addLatency, failures: failedAdds, labels)
+    counter("bookkeeper_server_meridian_refused_adds", figures.refusedAdds, labels)
     counter("bookkeeper_server_ADD_ENTRY_REJECTED", figures.rejectedAdds, labels)
     for name in ["bookkeeper_server_READ_ENTRY_REQUEST", "bookkeeper_server_READ_ENTRY"] {
       totals(name, sum: nil, count: figures.reads - figures.damagedReads, labels + [Label("success", "true")])
@@ -77,6 +79,8 @@ extension MetricsBuilder {
     counter("bookie_read_cache_hits", figures.readCacheHits, labels)
     counter("bookie_read_cache_misses", figures.cacheMisses, labels)
     let good = labels + [Label("success", "true")]
+    latency("bookie_read_locations_index_time", figures.indexReadLatency, labels)
+    latency("bookie_read_entrylog_time", figures.readAheadLatency, labels)
     latency("bookie_readahead_time", figures.readAheadLatency, labels)
     let batches = figures.readAheadLatency.count
     totals("bookie_readahead_batch_count", sum: Double(figures.readAheadEntries), count: batches, good)
@@ -95,6 +99,7 @@ extension MetricsBuilder {
     gauge("bookie_ACTIVE_LEDGER_TOTAL", figures.ledgers, labels)
     gauge("bookie_ACTIVE_ENTRY_LOG_TOTAL", figures.entryLogs, labels)
     gauge("bookie_ACTIVE_ENTRY_LOG_SPACE_BYTES", figures.liveEntryLogBytes, labels)
+    gauge("bookie_ENTRY_LOG_SPACE_BYTES", figures.entryLogBytes, labels)
     counter("bookie_RECLAIMED_COMPACTION_SPACE_BYTES", figures.reclaimedCompactionBytes, labels)
     counter("bookie_RECLAIMED_DELETION_SPACE_BYTES", figures.reclaimedDeletionBytes, labels)
     counter("bookie_MAJOR_COMPACTION_TOTAL", figures.majorCompactions, labels)
@@ -102,6 +107,8 @@ extension MetricsBuilder {
     counter("bookie_DELETED_LEDGER_TOTAL", figures.deletedLedgers, labels)
     counter("bookie_RECLAIM_FAILED_TO_DELETE", figures.failedRemovals, labels)
     latency("bookie_GC_LEDGER_RUNTIME", figures.collectionLatency, labels)
+    latency("bookie_COMPACT_RUNTIME", figures.compactionLatency, labels)
+    counter("bookie_meridian_over_replicated_ledgers", figures.overReplicatedLedgers, labels)
     counter("bookie_meridian_deleted_entry_logs", figures.deletedEntryLogs, labels)
     counter("bookie_meridian_refused_mass_deletes", figures.refusedMassDeletes, labels)
     counter("bookie_meridian_compacted_bytes", figures.compactedBytes, labels)
@@ -117,5 +124,6 @@ extension MetricsBuilder {
     counter("bookie_meridian_scrub_damage", figures.scrubDamage, labels)
     gauge("bookie_meridian_damaged_entries", figures.damagedEntries, labels)
     gauge("bookie_meridian_limbo", figures.isInLimbo ? 1 : 0, labels)
+    gauge("bookie_meridian_ledgers_in_limbo", figures.ledgersInLimbo, labels)
   }
 }

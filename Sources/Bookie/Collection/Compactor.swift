@@ -5,14 +5,18 @@ import NIOCore
 /// its thread.
 ///
 /// A log is read by the index, run after run, and every record is verified. The copies are synced and read back before the
-/// flusher puts them into the index, and the log is removed only when no location names it any more. A log with a record that
-/// cannot be read is left alone: that record is reported, and what was copied stays copied.
+/// flusher puts them into the index, and the log is removed only when no location names it any more (`LogCheck`), which is
+/// looked up for several logs at a time. A log with a record that cannot be read is left alone: that record is reported, and
+/// what was copied stays copied; the next round tries it again.
 final class Compactor: StorageWorker, @unchecked Sendable {
   enum Command {
     case trigger(CompactionKind, @Sendable () -> Void)
     case suspend(CompactionKind, Bool)
+    /// Entries were deleted: some logs may be empty now.
+    case removed
     case moved(Bool)
-    case swept
+    /// These files may be removed.
+    case swept([UInt32])
     case close
   }
 
@@ -22,7 +26,7 @@ final class Compactor: StorageWorker, @unchecked Sendable {
     var size: Int64
     var ledgers: ArraySlice<Int64>
     /// The entry from which on the first ledger is still to be looked through.
-    var next: Int64 = 0
+    var next: Int64? = 0
     var moves: CompactionMoves
     var bytes = 0
     var isDamaged = false
@@ -38,11 +42,23 @@ final class Compactor: StorageWorker, @unchecked Sendable {
   private struct Job {
     var kind: CompactionKind
     var logs: ArraySlice<UInt32>
+    /// Bytes of all logs when it began.
+    var totalBytes: Int64
+    var begin: NIODeadline
     var source: Source?
+    /// Logs of which everything was moved, with the bytes of their files.
+    var emptied: [UInt32: Int64] = [:]
+
+    /// A look through the whole index is worth it for a share of all logs, or at the end.
+    var isCheckDue: Bool {
+      !emptied.isEmpty && (logs.isEmpty || emptied.values.reduce(0, +) >= totalBytes / 16)
+    }
   }
 
   /// Bytes copied before the index is changed.
   private static let batchBytes = 32 * 1024 * 1024
+  /// After a look through the index, time in which none begins because of deletions, in times that it took.
+  private static let checkRest: Int64 = 4
 
   let mailbox = Mailbox<Command>()
   private let storage: BookieStorage
@@ -52,7 +68,13 @@ final class Compactor: StorageWorker, @unchecked Sendable {
   private var job: Job?
   private var isWaiting = false
   private var callbacks: [CompactionKind: [@Sendable () -> Void]] = [:]
+  /// The logs that this round, or the last one, had to leave.
   private var quarantine: Set<UInt32> = []
+  private var check: (value: LogCheck, begin: NIODeadline)?
+  /// Whether logs may have become empty. What was copied before the process ended, but not named, is found at the start.
+  private var isCheckWanted = true
+  private var nextCheck = NIODeadline.distantPast
+  private var removable: ArraySlice<UInt32> = []
 
   init(storage: BookieStorage) {
     self.storage = storage
@@ -73,20 +95,32 @@ final class Compactor: StorageWorker, @unchecked Sendable {
       switch command {
       case .trigger(let kind, let done):
         schedule.trigger(kind)
-        quarantine = []
         callbacks[kind, default: []].append(done)
       case .suspend(let kind, let isSuspended):
         schedule.suspend(kind, isSuspended)
         storage.state.withLockedValue { [suspended = schedule.suspended] in $0.suspendedCompactions = suspended }
+      case .removed: isCheckWanted = true
       case .moved(let isDone): moved(isDone)
-      case .swept: swept()
+      case .swept(let logs): swept(logs)
       case .close: return end()
       }
     }
     if !commands.isEmpty { return .again }
     if isWaiting { return .wait(until: nil) }
     let now = storage.environment.now()
+    if let log = removable.popFirst() {
+      remove(log)
+      return .again
+    }
+    if check != nil {
+      advanceCheck()
+      return .again
+    }
     if let pause = pacer.pause(now: now) { return .wait(until: pause) }
+    if job == nil, isCheckWanted, nextCheck <= now {
+      beginCheck(now)
+      return .again
+    }
     if job != nil {
       advance()
       return .again
@@ -97,7 +131,8 @@ final class Compactor: StorageWorker, @unchecked Sendable {
       return .again
     case .wait(let until):
       // The disks, which have a say in it, tell nobody when they change.
-      return .wait(until: until.map { max($0, now + .milliseconds(10)) } ?? now + .seconds(60))
+      let next = until.map { max($0, now + .milliseconds(10)) } ?? now + .seconds(60)
+      return .wait(until: isCheckWanted ? min(next, nextCheck) : next)
     }
   }
 
@@ -112,11 +147,14 @@ final class Compactor: StorageWorker, @unchecked Sendable {
   private func begin(_ kind: CompactionKind) {
     let live = storage.usage.liveBytes
     var logs: [UInt32: (live: Int64, size: Int64)] = [:]
-    for log in storage.logs.completeIDs where !quarantine.contains(log) {
+    // What kept them may have passed: a full disk, damage that was repaired.
+    quarantine = []
+    for log in storage.logs.completeIDs {
       if let bytes = live[log] { logs[log] = (bytes, Int64(storage.logs.size(log))) }
     }
     let candidates = CompactionSchedule.candidates(logs, threshold: schedule.threshold(kind))
-    job = Job(kind: kind, logs: candidates[...])
+    let total = logs.values.reduce(0) { $0 + $1.size }
+    job = Job(kind: kind, logs: candidates[...], totalBytes: total, begin: storage.environment.now())
     storage.state.withLockedValue { $0.compaction = kind }
     if !candidates.isEmpty {
       storage.logger.info("Compaction begins.", metadata: ["kind": "\(kind)", "logs": "\(candidates.count)"])
@@ -127,9 +165,10 @@ final class Compactor: StorageWorker, @unchecked Sendable {
   private func advance() {
     guard var job else { return }
     guard var source = job.source else {
+      if job.isCheckDue { return beginCheck(storage.environment.now()) }
       guard let log = job.logs.popFirst() else { return finish(job.kind) }
       if let ledgers = storage.usage[log] {
-        job.source = Source(log: log, size: Int64(storage.logs.size(log)), ledgers: ledgers.keys.sorted())
+        job.source = Source(log: log, size: Int64(storage.logs.size(log)), ledgers: ledgers.ids)
       }
       self.job = job
       return
@@ -147,9 +186,7 @@ final class Compactor: StorageWorker, @unchecked Sendable {
       } else if !source.moves.isEmpty {
         try commit(source.moves)
       } else {
-        isWaiting = true
-        let mailbox = mailbox
-        storage.flusher?.submit(.sweep(compacted: source.log) { mailbox.push(.swept) })
+        ended(source)
       }
     } catch {
       giveUp(source.log, error)
@@ -158,9 +195,9 @@ final class Compactor: StorageWorker, @unchecked Sendable {
 
   private func nextRun(_ ledgerID: Int64, _ source: Source) throws(BookieError) -> LocationRun? {
     let isThere = storage.state.withLockedValue { $0.table[ledgerID].map { !$0.isDeleted } ?? false }
-    guard isThere else { return nil }
+    guard isThere, let next = source.next else { return nil }
     var found: LocationRun?
-    try storage.index.forEachRun(ledgerID: ledgerID, from: source.next) { run throws(BookieError) in
+    try storage.index.forEachRun(ledgerID: ledgerID, from: next) { run throws(BookieError) in
       guard run.logID == source.log else { return true }
       found = run
       return false
@@ -170,11 +207,11 @@ final class Compactor: StorageWorker, @unchecked Sendable {
 
   /// Copies one run; what of it cannot be read stays where it is.
   private func copy(_ run: LocationRun, _ ledgerID: Int64, _ source: inout Source) throws(BookieError) {
-    let reading = RunReading(run, ledgerID: ledgerID, storage: storage)
+    let reading = try RunReading(run, ledgerID: ledgerID, storage: storage)
     var to = reading.damaged
     if !reading.damaged.isEmpty {
       source.isDamaged = true
-      storage.report(ledgerID, reading.damaged.flatMap { $0.items.map(\.entryID) }, log: run.logID)
+      storage.report(ledgerID, reading.confirmedDamage(storage), log: run.logID)
     }
     for piece in reading.whole {
       var current: LocationRun?
@@ -195,7 +232,7 @@ final class Compactor: StorageWorker, @unchecked Sendable {
       source.moves.moves.append(CompactionMoves.Move(ledgerID: ledgerID, from: run, to: to))
     }
     source.bytes += run.byteCount
-    source.next = run.last + 1
+    source.next = run.last < .max ? run.last + 1 : nil
     pacer.spent(run.byteCount, now: storage.environment.now())
   }
 
@@ -229,27 +266,22 @@ final class Compactor: StorageWorker, @unchecked Sendable {
     job?.source?.bytes = 0
   }
 
-  private func swept() {
-    isWaiting = false
-    guard let source = job?.source else { return }
+  /// Everything in a log was looked through.
+  private func ended(_ source: Source) {
     job?.source = nil
-    let isGone = storage.logs.path(source.log) == nil
-    if !isGone { quarantine.insert(source.log) }
-    let count = quarantine.count
-    storage.state.withLockedValue { state in
-      if isGone { state.statistics.reclaimedCompactionBytes += source.size }
-      state.statistics.quarantinedEntryLogs = count
+    guard source.isDamaged else {
+      job?.emptied[source.log] = source.size
+      return
     }
-    if source.isDamaged {
-      storage.logger.error(
-        "An entry log holds records that cannot be read; it is kept until they are repaired.",
-        metadata: ["log": "\(source.log)"])
-    }
+    quarantine.insert(source.log)
+    storage.logger.error(
+      "An entry log holds records that cannot be read; it is kept until they are repaired.",
+      metadata: ["log": "\(source.log)"])
   }
 
   private func giveUp(_ log: UInt32, _ error: BookieError) {
     storage.logger.error(
-      "An entry log cannot be compacted; it is kept, and tried again later.",
+      "An entry log cannot be compacted; it is kept, and tried again with the next round.",
       metadata: ["log": "\(log)", "error": "\(error)"])
     appender.rollBack(isWhole: error.isOutOfSpace)
     quarantine.insert(log)
@@ -257,12 +289,15 @@ final class Compactor: StorageWorker, @unchecked Sendable {
   }
 
   private func finish(_ kind: CompactionKind) {
+    let now = storage.environment.now()
+    let spent = job.map { (now - $0.begin).nanoseconds } ?? 0
     job = nil
-    schedule.finished(kind, now: storage.environment.now())
+    schedule.finished(kind, now: now)
     let count = quarantine.count
     let nowMs = storage.environment.wallClock()
     storage.state.withLockedValue { state in
       state.compaction = nil
+      state.statistics.compactionLatency.record(nanoseconds: spent)
       state.statistics.quarantinedEntryLogs = count
       if kind == .major {
         state.statistics.majorCompactions += 1
@@ -274,5 +309,73 @@ final class Compactor: StorageWorker, @unchecked Sendable {
     }
     let kinds = kind == .major ? CompactionKind.allCases : [kind]
     for kind in kinds { callbacks.removeValue(forKey: kind)?.forEach { $0() } }
+  }
+
+  // MARK: Removal of logs
+
+  /// Looks through the index if there are logs that may be empty.
+  private func beginCheck(_ now: NIODeadline) {
+    isCheckWanted = false
+    let quarantined = storage.usage.quarantined
+    let candidates = storage.logs.completeIDs.filter { !quarantined.contains($0) && storage.usage[$0]?.isEmpty ?? true }
+    let emptied = job?.emptied ?? [:]
+    job?.emptied = [:]
+    guard !candidates.isEmpty || !emptied.isEmpty else { return }
+    storage.index.watchNames()
+    check = (LogCheck(candidates: Set(candidates), compacted: emptied), now)
+  }
+
+  /// One step of the look, or what follows from it.
+  private func advanceCheck() {
+    guard let begin = check?.begin, var value = check?.value else { return }
+    do throws(BookieError) {
+      try value.advance(storage.index)
+    } catch {
+      storage.logger.error("Empty entry logs are not known; trying again later.", metadata: ["error": "\(error)"])
+      storage.state.withLockedValue { $0.statistics.failedRemovals += 1 }
+      check = nil
+      isCheckWanted = true
+      nextCheck = storage.environment.now() + .seconds(60)
+      return
+    }
+    check = (value, begin)
+    guard value.isDone else { return }
+    let now = storage.environment.now()
+    nextCheck = now + (now - begin) * Self.checkRest
+    isWaiting = true
+    let mailbox = mailbox
+    storage.flusher?.submit(.sweep(value) { mailbox.push(.swept($0)) })
+  }
+
+  private func swept(_ logs: [UInt32]) {
+    isWaiting = false
+    removable = logs[...]
+    let kept = check?.value.compacted.keys.filter { !logs.contains($0) } ?? []
+    quarantine.formUnion(kept)
+    if logs.isEmpty { check = nil }
+  }
+
+  /// Removes a log that the index does not know any more.
+  private func remove(_ log: UInt32) {
+    let size = Int64(storage.logs.size(log))
+    let isCompacted = check?.value.compacted[log] != nil
+    if removable.isEmpty { check = nil }
+    do throws(BookieError) {
+      try storage.logs.remove(log)
+    } catch {
+      storage.state.withLockedValue { $0.statistics.failedRemovals += 1 }
+      storage.logger.error("An entry log cannot be removed; trying again later.", metadata: ["error": "\(error)"])
+      isCheckWanted = true
+      nextCheck = max(nextCheck, storage.environment.now() + .seconds(60))
+      return
+    }
+    storage.state.withLockedValue { state in
+      state.statistics.deletedEntryLogs += 1
+      if isCompacted {
+        state.statistics.reclaimedCompactionBytes += size
+      } else {
+        state.statistics.reclaimedDeletionBytes += size
+      }
+    }
   }
 }

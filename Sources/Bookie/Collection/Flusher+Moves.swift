@@ -9,8 +9,9 @@ extension Flusher {
     var garbage: [UInt32: [Int64: Int64]] = [:]
     do {
       for move in moves.moves {
-        let isThere = storage.state.withLockedValue { $0.table[move.ledgerID].map { !$0.isDeleted } ?? false }
-        guard isThere, try storage.index.run(ledgerID: move.ledgerID, entryID: move.from.last) == move.from else {
+        guard isThere(move.ledgerID),
+          try storage.index.run(ledgerID: move.ledgerID, entryID: move.from.last) == move.from
+        else {
           continue
         }
         storage.index.remove(move.from, ledgerID: move.ledgerID, batch)

@@ -4,6 +4,8 @@ extension GarbageCollector {
   private static let root = "/ledgers/"
   private static let marks = "/ledgers/underreplicated/ledgers/"
   private static let locks = "/ledgers/underreplicated/locks/"
+  /// Between two ledgers: many at once would be a burden on the metadata store.
+  private static let pause = Duration.milliseconds(20)
 
   /// Looks for closed ledgers whose entries are stored here although metadata names other bookies for all of them, and has them
   /// removed. That happens when a bookie comes back after auto-recovery has made its copies elsewhere.
@@ -16,19 +18,20 @@ extension GarbageCollector {
   func overReplicatedRound() async throws -> Int {
     guard begin() else { return 0 }
     defer { end() }
-    let local = storage.state.withLockedValue { state in
-      state.table.ids.filter { id in state.table[id].map { $0.lastEntry >= 0 && !$0.isInLimbo } ?? false }
+    let local = (0..<LedgerFenceTable.partCount).flatMap { part in
+      storage.state.withLockedValue { state in
+        state.table.ids(inPart: part).filter { state.table.vacated($0) != nil }
+      }
     }
     let strange = try await filter(local) { try await self.isElsewhere($0) }.sorted()
     guard !strange.isEmpty else { return 0 }
-    guard !selection.isMass(strange.count, of: local.count) else {
-      refuseMassDelete("Most ledgers are stored by other bookies, as metadata says", strange.count, local.count)
-      return 0
-    }
     let lease = try await metadata.grantLease(ttl: storage.configuration.registrationTTL)
     var removed = 0
     do {
-      for id in strange where try await remove(id, lease) { removed += 1 }
+      for id in strange {
+        if try await remove(id, lease) { removed += 1 }
+        try await Task.sleep(for: Self.pause)
+      }
     } catch {
       try? await lease.revoke()
       throw error
@@ -63,7 +66,7 @@ extension GarbageCollector {
     do {
       isFree = try await metadata.get("\(Self.marks)\(id)") == nil
       if isFree { isFree = try await isElsewhere(id) }
-      if isFree, !lease.isExpired { await storage.vacate([id]) } else { isFree = false }
+      if isFree { isFree = !lease.isExpired ? await storage.vacate([id]) > 0 : false }
     } catch {
       try? await metadata.delete(lock, expected: .exactly(version))
       throw error

@@ -33,9 +33,10 @@ actor GarbageCollector {
   }
 
   /// One round. A ledger is asked for only after it was seen here, so that one that is being created is not taken for deleted.
+  /// - Parameter confirmed: the number of ledgers that an operator saw refused, and wants to be deleted all the same.
   /// - Returns: the number of ledgers that were deleted; none while another round runs.
   @discardableResult
-  func round() async throws -> Int {
+  func round(confirmed: Int? = nil) async throws -> Int {
     guard begin() else { return 0 }
     defer { end() }
     let start = storage.environment.now()
@@ -43,25 +44,26 @@ actor GarbageCollector {
     let metadata = metadata
     let missing = Set(try await filter(local) { try await metadata.get("/ledgers/\($0)") == nil })
     let spent = (storage.environment.now() - start).nanoseconds
-    storage.state.withLockedValue { $0.statistics.collectionLatency.record(nanoseconds: spent) }
-    switch selection.round(local: local.count, missing: missing) {
+    storage.state.withLockedValue { state in
+      state.statistics.collectionLatency.record(nanoseconds: spent)
+      state.statistics.refusedLedgers = 0
+    }
+    switch selection.round(local: local.count, missing: missing, confirmed: confirmed) {
     case .delete(let ledgers):
       guard !ledgers.isEmpty else { return 0 }
       await storage.delete(ledgers)
       logger.info("Deleted ledgers were removed.", metadata: ["count": "\(ledgers.count)"])
       return ledgers.count
     case .refuse(let missing, let total):
-      refuseMassDelete("Most ledgers are missing from metadata", missing, total)
+      storage.state.withLockedValue { state in
+        state.statistics.refusedMassDeletes += 1
+        state.statistics.refusedLedgers = missing
+      }
+      logger.error(
+        "Most ledgers are missing from metadata; none is deleted. Check the metadata store, or confirm their number.",
+        metadata: ["found": "\(missing)", "ledgers": "\(total)"])
       return 0
     }
-  }
-
-  /// Raises that a search found too much to be believed.
-  func refuseMassDelete(_ what: String, _ count: Int, _ total: Int) {
-    storage.state.withLockedValue { $0.statistics.refusedMassDeletes += 1 }
-    logger.error(
-      "\(what); none is deleted. Check the metadata store.",
-      metadata: ["found": "\(count)", "ledgers": "\(total)"])
   }
 
   /// Those of the ledgers for which `body`, which asks the metadata store, says yes; some are asked for at a time.

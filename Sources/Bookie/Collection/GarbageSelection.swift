@@ -10,6 +10,8 @@ struct GarbageSelection {
   private let share: Double
   private let minimum: Int
   private var suspects: Set<Int64> = []
+  /// What the last round found and refused.
+  private var refused: Set<Int64> = []
 
   init(share: Double, minimum: Int) {
     self.share = share
@@ -17,17 +19,25 @@ struct GarbageSelection {
   }
 
   /// A round looked each of `local` ledgers up, and `missing` were not there.
-  mutating func round(local: Int, missing: Set<Int64>) -> Decision {
+  /// - Parameter confirmed: the number of ledgers that an operator saw refused, and wants to be deleted all the same.
+  mutating func round(local: Int, missing: Set<Int64>, confirmed: Int? = nil) -> Decision {
     if isMass(missing.count, of: local) {
+      if let confirmed, confirmed == refused.count {
+        suspects = missing
+        defer { refused = [] }
+        return .delete(refused.intersection(missing).sorted())
+      }
       suspects = []
+      refused = missing
       return .refuse(missing: missing.count, of: local)
     }
+    refused = []
     defer { suspects = missing }
     return .delete(suspects.intersection(missing).sorted())
   }
 
   /// Whether so many of the ledgers here are too many to be deleted at once.
-  func isMass(_ count: Int, of local: Int) -> Bool {
+  private func isMass(_ count: Int, of local: Int) -> Bool {
     count >= minimum && Double(count) > share * Double(local)
   }
 }

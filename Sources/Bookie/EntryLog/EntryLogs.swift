@@ -8,6 +8,8 @@ final class EntryLogs: Sendable {
     var open: Set<UInt32> = []
     var nextID: UInt32 = 1
     var avoided: Set<String> = []
+    /// Of complete logs: they grow no more.
+    var sizes: [UInt32: Int] = [:]
   }
 
   private let directories: [String]
@@ -78,9 +80,15 @@ final class EntryLogs: Sendable {
 
   /// Bytes of the log's file; 0 if it cannot be seen.
   func size(_ logID: UInt32) -> Int {
-    guard let path = path(logID) else { return 0 }
-    return (try? environment.files.open(path, .read).size()) ?? 0
+    let (known, isOpen) = state.withLockedValue { ($0.sizes[logID], $0.open.contains(logID)) }
+    if let known { return known }
+    guard let path = path(logID), let size = try? environment.files.open(path, .read).size() else { return 0 }
+    if !isOpen { state.withLockedValue { $0.sizes[logID] = $0.directories[logID].map { _ in size } } }
+    return size
   }
+
+  /// Bytes of the files of all logs. Blocks.
+  func totalBytes() -> Int { ids.reduce(0) { $0 + size($1) } }
 
   /// A reader of the log.
   func reader(_ logID: UInt32) throws(BookieError) -> EntryLogReader {
@@ -113,6 +121,7 @@ final class EntryLogs: Sendable {
     try environment.files.syncDirectory(directory)
     state.withLockedValue { state in
       state.readers[logID] = nil
+      state.sizes[logID] = nil
       state.open.remove(logID)
       state.directories[logID] = nil
     }

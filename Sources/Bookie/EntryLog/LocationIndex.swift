@@ -1,19 +1,32 @@
 import BookieWire
+import NIOConcurrencyHelpers
 import NIOCore
 
 /// Where entries are, what is known of ledgers, and how full logs are: one ordered store, changed in one atomic synced batch
 /// per flush. Every method blocks.
 ///
 /// Keys: `e ledger 8 last-entry 8` a run, `l ledger 8` a ledger, `g log 8` the bytes of each ledger in a log, `s` the limbo,
-/// `f` the highest ledger that is fenced though unknown, `m` the journals' marks as of the last flush.
+/// `f` the highest ledger that is fenced though unknown, `m` the journals' marks as of the last flush, `v` how far
+/// verification is.
 final class LocationIndex: Sendable {
   /// The changes of one flush.
   final class Batch {
     fileprivate(set) var changes = KeyValueChanges()
+    /// The logs that its locations name.
+    fileprivate var named: Set<UInt32> = []
   }
 
   private let store: any KeyValueStore
   private let path: String
+  private let names = NIOLockedValueBox(Names())
+
+  /// Logs that were named lately.
+  private struct Names {
+    /// Since `watchNames`.
+    var watched: Set<UInt32> = []
+    /// By writes that failed: they may be there, and be seen only when the store was written to again.
+    var doubtful: Set<UInt32> = []
+  }
 
   init(path: String, files: any StorageFiles) throws(BookieError) {
     self.path = path
@@ -25,7 +38,17 @@ final class LocationIndex: Sendable {
   /// Applies the batch atomically; durable when this returns.
   func write(_ batch: Batch) throws(BookieError) {
     guard !batch.changes.isEmpty else { return }
-    try store.write(batch.changes)
+    do throws(BookieError) {
+      try store.write(batch.changes)
+    } catch {
+      names.withLockedValue { $0.doubtful.formUnion(batch.named) }
+      throw error
+    }
+    names.withLockedValue { names in
+      names.watched.formUnion(batch.named)
+      names.watched.formUnion(names.doubtful)
+      names.doubtful = []
+    }
   }
 
   // MARK: Locations
@@ -62,7 +85,8 @@ final class LocationIndex: Sendable {
     var next: LocationPlace?
     let path = path
     let start = Self.key("e", place.ledgerID) + Self.bytes(place.entryID)
-    try store.scan(from: start, to: Self.end(of: Self.key("e"))) { key, value throws(BookieError) in
+    let end = Self.end(of: Self.key("e"))
+    try store.scan(from: start, to: end, fillsCache: false) { key, value throws(BookieError) in
       guard key.count == 17, let run = LocationRun(encoded: value) else {
         throw .index("A location is damaged in \(path).")
       }
@@ -77,7 +101,40 @@ final class LocationIndex: Sendable {
     return (runs, next)
   }
 
+  /// Calls `body` with the ledger, the log and, if it wants it, the run of some locations in order, from the given place on.
+  /// Returns the place behind them, nil at the end.
+  func forEachLocation(
+    after place: LocationPlace, limit: Int, _ body: (Int64, UInt32, () -> LocationRun?) -> Void
+  ) throws(BookieError) -> LocationPlace? {
+    var next: LocationPlace?
+    var count = 0
+    let path = path
+    let start = Self.key("e", place.ledgerID) + Self.bytes(place.entryID)
+    let end = Self.end(of: Self.key("e"))
+    try store.scan(from: start, to: end, fillsCache: false) { key, value throws(BookieError) in
+      guard key.count == 17, value.count >= 16 else { throw .index("A location is damaged in \(path).") }
+      let ledgerID = key.bigEndian(at: 1, as: Int64.self)
+      guard count < limit else {
+        next = LocationPlace(ledgerID: ledgerID, entryID: key.bigEndian(at: 9, as: Int64.self))
+        return false
+      }
+      count += 1
+      body(ledgerID, value.bigEndian(at: 0, as: UInt32.self), { LocationRun(encoded: value) })
+      return true
+    }
+    return next
+  }
+
+  /// Begins to note, anew, which logs are named by what is written.
+  func watchNames() {
+    names.withLockedValue { $0.watched = [] }
+  }
+
+  /// The logs that were, or may have been, named since `watchNames`. Whoever asks must be the one that writes.
+  var watchedNames: Set<UInt32> { names.withLockedValue { $0.watched.union($0.doubtful) } }
+
   func put(_ run: LocationRun, ledgerID: Int64, _ batch: Batch) {
+    batch.named.insert(run.logID)
     batch.changes.put(Self.key("e", ledgerID) + Self.bytes(run.last), run.encoded())
   }
 
@@ -138,25 +195,19 @@ final class LocationIndex: Sendable {
   // MARK: Logs
 
   /// Bytes of each ledger in a log.
-  func put(usage: [Int64: Int64], logID: UInt32, _ batch: Batch) {
-    var buffer = ByteBufferAllocator().buffer(capacity: usage.count * 16)
-    for (ledger, bytes) in usage { buffer.writeMultipleIntegers(ledger, bytes) }
-    batch.changes.put(Self.key("g", Int64(logID)), Array(buffer.readableBytesView))
+  func put(usage: LogLedgers, logID: UInt32, _ batch: Batch) {
+    batch.changes.put(Self.key("g", Int64(logID)), usage.encoded())
   }
 
   func removeUsage(logID: UInt32, _ batch: Batch) {
     batch.changes.delete(Self.key("g", Int64(logID)))
   }
 
-  func usage() throws(BookieError) -> [UInt32: [Int64: Int64]] {
-    var logs: [UInt32: [Int64: Int64]] = [:]
+  func usage() throws(BookieError) -> [UInt32: LogLedgers] {
+    var logs: [UInt32: LogLedgers] = [:]
     try store.scan(from: Self.key("g"), to: Self.end(of: Self.key("g"))) { key, value throws(BookieError) in
       // One that is missing is made from the locations.
-      guard key.count == 9, value.count % 16 == 0 else { return true }
-      var usage: [Int64: Int64] = [:]
-      for at in stride(from: 0, to: value.count, by: 16) {
-        usage[value.bigEndian(at: at, as: Int64.self)] = value.bigEndian(at: at + 8, as: Int64.self)
-      }
+      guard key.count == 9, let usage = LogLedgers(encoded: value) else { return true }
       logs[UInt32(truncatingIfNeeded: key.bigEndian(at: 1, as: Int64.self))] = usage
       return true
     }
@@ -192,6 +243,15 @@ final class LocationIndex: Sendable {
   /// part of the index is lost.
   func put(_ marks: [JournalMark], _ batch: Batch) {
     batch.changes.put(Self.key("m"), marks.flatMap { $0.encoded() })
+  }
+
+  /// How far verification is; nil if that was never noted.
+  func scrubRecord() throws(BookieError) -> ScrubRecord? {
+    try store.get(Self.key("v")).flatMap { ScrubRecord.decode($0) }
+  }
+
+  func put(_ record: ScrubRecord, _ batch: Batch) {
+    batch.changes.put(Self.key("v"), record.encoded())
   }
 
   // MARK: Inside

@@ -27,8 +27,9 @@ package protocol KeyValueStore: Sendable {
 
   /// Calls `body` with each pair from `start` (inclusive) to `end` (exclusive; nil: no end) in order, at one point in time,
   /// until it returns false or throws. The bytes are valid during the call.
+  /// - Parameter fillsCache: false for long scans, so that they do not evict what single reads need.
   func scan(
-    from start: [UInt8], to end: [UInt8]?,
+    from start: [UInt8], to end: [UInt8]?, fillsCache: Bool,
     _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
   ) throws(BookieError)
 
@@ -37,4 +38,14 @@ package protocol KeyValueStore: Sendable {
 
   /// Closes the store; every later call throws.
   func close()
+}
+
+extension KeyValueStore {
+  /// A short scan.
+  func scan(
+    from start: [UInt8], to end: [UInt8]?,
+    _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
+  ) throws(BookieError) {
+    try scan(from: start, to: end, fillsCache: true, body)
+  }
 }

@@ -13,12 +13,12 @@ final class RocksIndex: KeyValueStore {
   }
 
   func scan(
-    from start: [UInt8], to end: [UInt8]?,
+    from start: [UInt8], to end: [UInt8]?, fillsCache: Bool,
     _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
   ) throws(BookieError) {
     var failure: BookieError?
     try Self.guarded {
-      try database.withIterator(upperBound: end) { iterator in
+      try database.withIterator(upperBound: end, fillCache: fillsCache) { iterator in
         iterator.seek(start)
         while iterator.isValid {
           do throws(BookieError) {

@@ -15,7 +15,8 @@ package struct StorageEnvironment: Sendable {
   package var files: any StorageFiles
   /// The time that only goes forward.
   package var now: @Sendable () -> NIODeadline
-  /// The time of day, in milliseconds since 1970. Decides nothing but when a deleted ledger may be forgotten.
+  /// The time of day, in milliseconds since 1970. Decides nothing but when a deleted ledger may be
+  /// forgotten, and when everything is verified again after a restart.
   package var wallClock: @Sendable () -> Int64
   /// A random number, never 0.
   package var random: @Sendable () -> UInt64

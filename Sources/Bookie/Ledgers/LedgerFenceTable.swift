@@ -65,8 +65,9 @@ struct LedgerFenceTable {
     case unauthorized
   }
 
-  private var ledgers: [Int64: Ledger] = [:]
+  private var ledgers = LedgerShards()
   private var dirty: [Int64] = []
+  private var deletions = DeletionQueue()
   /// What holds for ledgers that are not in the table.
   private(set) var unknown = UnknownLedgers()
   /// Of which unknown ledgers nothing negative may be said.
@@ -75,7 +76,10 @@ struct LedgerFenceTable {
   private var isLimboDirty = false
 
   /// Number of ledgers, deleted ones not counted.
-  private(set) var count = 0
+  var count: Int { ledgers.aliveCount }
+
+  /// Number of ledgers of which a part may be lost.
+  var limboCount: Int { ledgers.limboCount }
 
   /// Whether anything differs from the index.
   var hasDirty: Bool { !dirty.isEmpty || isLimboDirty }
@@ -91,19 +95,23 @@ struct LedgerFenceTable {
     return false
   }
 
-  /// The ledgers of which a part may be lost.
-  var limboIDs: [Int64] { ledgers.filter { $0.value.isInLimbo && !$0.value.isDeleted }.map(\.key).sorted() }
-
   subscript(ledgerID: Int64) -> Ledger? { ledgers[ledgerID] }
 
-  /// The ledgers that are not deleted.
-  var ids: [Int64] { ledgers.filter { !$0.value.isDeleted }.map(\.key) }
+  /// The ledgers come in so many parts: who holds the lock goes through one of them at a time.
+  static let partCount = LedgerShards.count
+
+  /// Those ledgers of a part that are not deleted, in no order.
+  func ids(inPart part: Int) -> [Int64] { ledgers.ids(in: part) }
+
+  /// Those ledgers of a part of which something may be lost, in no order.
+  func limboIDs(inPart part: Int) -> [Int64] { ledgers.limboIDs(in: part) }
 
   /// Decides over an add and, if it is accepted, remembers it.
   mutating func add(
     _ ledgerID: Int64, entryID: Int64, key: LedgerMasterKey, isRecovery: Bool
   ) -> AddDecision {
-    guard let index = ledgers.index(forKey: ledgerID) else {
+    if ledgers.raise(ledgerID, to: entryID, key: key) { return .accept(isNew: false) }
+    guard var ledger = ledgers[ledgerID] else {
       var ledger = newLedger(ledgerID)
       // Its fence may have been in what is lost.
       if ledger.fence != .none && !isRecovery { return .fenced }
@@ -111,10 +119,8 @@ struct LedgerFenceTable {
       ledger.lastEntry = entryID
       markDirty(&ledger, ledgerID)
       ledgers[ledgerID] = ledger
-      count += 1
       return .accept(isNew: true)
     }
-    var ledger = ledgers.values[index]
     if ledger.isDeleted { return .fenced }
     if let known = ledger.key, known != key { return .unauthorized }
     if ledger.fence != .none && !isRecovery { return .fenced }
@@ -123,11 +129,8 @@ struct LedgerFenceTable {
       ledger.key = key
       markDirty(&ledger, ledgerID)
     }
-    if isNew || entryID > ledger.lastEntry {
-      ledger.lastEntry = max(ledger.lastEntry, entryID)
-      // By its place: the ledger was looked up already.
-      ledgers.values[index] = ledger
-    }
+    ledger.lastEntry = max(ledger.lastEntry, entryID)
+    ledgers[ledgerID] = ledger
     return .accept(isNew: isNew)
   }
 
@@ -138,10 +141,7 @@ struct LedgerFenceTable {
     if ledger.isDeleted { return .durable }
     if let known = ledger.key, known != key { return .unauthorized }
     // Whatever holds for unknown ledgers: this one's fence is in the journal before anybody counts on it.
-    if known == nil {
-      ledger.fence = .none
-      count += 1
-    }
+    if known == nil { ledger.fence = .none }
     ledger.key = key
     defer { ledgers[ledgerID] = ledger }
     switch ledger.fence {
@@ -156,14 +156,16 @@ struct LedgerFenceTable {
 
   /// The fence of this ledger is in the journal.
   mutating func fenceSynced(_ ledgerID: Int64) {
-    guard ledgers[ledgerID]?.fence == .journaling else { return }
-    ledgers[ledgerID]?.fence = .durable
+    guard var ledger = ledgers[ledgerID], ledger.fence == .journaling else { return }
+    ledger.fence = .durable
+    ledgers[ledgerID] = ledger
   }
 
   /// The journal could not take the fence of this ledger. It stays in force, and the next request journals it again.
   mutating func fenceFailed(_ ledgerID: Int64) {
-    guard ledgers[ledgerID]?.fence == .journaling else { return }
-    ledgers[ledgerID]?.fence = .pending
+    guard var ledger = ledgers[ledgerID], ledger.fence == .journaling else { return }
+    ledger.fence = .pending
+    ledgers[ledgerID] = ledger
   }
 
   /// A part of the journal was lost. Nothing negative may be said about any ledger, and all are fenced: the lost part may have
@@ -177,11 +179,14 @@ struct LedgerFenceTable {
     }
     unknown.fencedThrough = max(unknown.fencedThrough, ledgerID)
     isLimboDirty = true
-    for (id, var ledger) in ledgers where id <= ledgerID && !ledger.isDeleted {
-      ledger.fence = .durable
-      ledger.isInLimbo = true
-      markDirty(&ledger, id)
-      ledgers[id] = ledger
+    for part in 0..<Self.partCount {
+      for id in ledgers.ids(in: part) where id <= ledgerID {
+        guard var ledger = ledgers[id] else { continue }
+        ledger.fence = .durable
+        ledger.isInLimbo = true
+        markDirty(&ledger, id)
+        ledgers[id] = ledger
+      }
     }
   }
 
@@ -193,23 +198,33 @@ struct LedgerFenceTable {
   /// No ledger above this number existed when something was lost.
   mutating func boundLimbo(through ledgerID: Int64) {
     // Those that are known here did exist, whatever their numbers are.
-    let bound = max(ledgerID, limboIDs.last ?? -1)
+    let highest = (0..<Self.partCount).compactMap { ledgers.limboIDs(in: $0).max() }.max()
+    let bound = max(ledgerID, highest ?? -1)
     guard case .through(let last) = limbo, last > bound else { return }
     unknown = UnknownLedgers(limbo: .through(bound), fencedThrough: min(unknown.fencedThrough, bound))
     isLimboDirty = true
   }
 
-  /// Forgets the entries of a ledger that are not to be here. It stays fenced, and may be written to by recovery again.
-  /// - Returns: the ledger as it is now; nil if there is nothing to forget, or if nobody may.
-  mutating func vacate(_ ledgerID: Int64) -> Ledger? {
+  /// A ledger whose entries are not to be here, as the index is to have it: without entries, but fenced. Changes nothing yet.
+  /// - Returns: nil if there is nothing to forget, or if nobody may.
+  func vacated(_ ledgerID: Int64) -> Ledger? {
     guard var ledger = ledgers[ledgerID], !ledger.isDeleted, !ledger.isInLimbo, ledger.lastEntry >= 0 else {
       return nil
     }
     ledger.lastEntry = -1
     ledger.lastFlushed = -1
     ledger.fence = .durable
-    ledgers[ledgerID] = ledger
     return ledger
+  }
+
+  /// The index has no entries of the ledger any more. It stays fenced, and may be written to by recovery again.
+  /// - Parameter lastEntry: the highest entry that recovery has added meanwhile; -1 if none.
+  mutating func vacate(_ ledgerID: Int64, lastEntry: Int64 = -1) {
+    guard var ledger = ledgers[ledgerID], !ledger.isDeleted else { return }
+    ledger.lastEntry = lastEntry
+    ledger.lastFlushed = -1
+    ledger.fence = .durable
+    ledgers[ledgerID] = ledger
   }
 
   /// The ledger's entries were compared with those of its other replicas, and what was missing is here again.
@@ -220,10 +235,15 @@ struct LedgerFenceTable {
     ledgers[ledgerID] = ledger
   }
 
+  /// As `leaveLimbo`, of the ledgers of one part.
+  mutating func leaveLimbo(part: Int) {
+    for id in ledgers.limboIDs(in: part) { leaveLimbo(id) }
+  }
+
   /// As `leaveLimbo`, of every ledger, also those that are unknown here.
   mutating func leaveLimbo() {
     guard limbo != .none else { return }
-    for id in limboIDs { leaveLimbo(id) }
+    for part in 0..<Self.partCount where limboCount > 0 { leaveLimbo(part: part) }
     unknown.limbo = .none
     isLimboDirty = true
   }
@@ -231,7 +251,7 @@ struct LedgerFenceTable {
   /// Takes a ledger from the index.
   mutating func load(_ ledgerID: Int64, _ ledger: Ledger) {
     ledgers[ledgerID] = ledger
-    if !ledger.isDeleted { count += 1 }
+    if ledger.isDeleted { deletions.append(ledgerID, at: ledger.lastEntry) }
   }
 
   /// Takes an entry from the journal; false if the ledger is deleted.
@@ -270,13 +290,13 @@ struct LedgerFenceTable {
     ledger.lastEntry = now
     ledger.lastFlushed = -1
     ledgers[ledgerID] = ledger
-    count -= 1
+    deletions.append(ledgerID, at: now)
   }
 
-  /// Forgets ledgers that were deleted before `time`: no write can be that late. Returns them.
-  mutating func forgetDeleted(before time: Int64) -> [Int64] {
-    let old = ledgers.filter { $0.value.isDeleted && $0.value.lastEntry < time }.map(\.key).sorted()
-    for id in old { ledgers[id] = nil }
+  /// Forgets some of the ledgers that were deleted before `time`: no write can be that late. Returns them.
+  mutating func forgetDeleted(before time: Int64, limit: Int = .max) -> [Int64] {
+    let old = deletions.take(before: time, limit: limit)
+    for id in old where ledgers[id]?.isDeleted == true { ledgers[id] = nil }
     return old
   }
 
@@ -309,11 +329,9 @@ struct LedgerFenceTable {
     }
   }
 
-  /// The ledger as it is known, or a new one, which is counted.
-  private mutating func known(_ ledgerID: Int64) -> Ledger {
-    if let known = ledgers[ledgerID] { return known }
-    count += 1
-    return newLedger(ledgerID)
+  /// The ledger as it is known, or a new one.
+  private func known(_ ledgerID: Int64) -> Ledger {
+    ledgers[ledgerID] ?? newLedger(ledgerID)
   }
 
   /// A ledger that has no record here.

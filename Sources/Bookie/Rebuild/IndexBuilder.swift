@@ -47,7 +47,7 @@ struct IndexBuilder {
       for (ledgerID, run) in runs { usage[run.logID, default: [:]][ledgerID, default: 0] += Int64(run.byteCount) }
       place = next
     }
-    for (logID, ledgers) in usage { index.put(usage: ledgers, logID: logID, batch) }
+    for (logID, ledgers) in usage { index.put(usage: LogLedgers(ledgers), logID: logID, batch) }
     for (id, last) in lastEntries {
       index.put(ledger(last), id: id, batch)
       changes += 1

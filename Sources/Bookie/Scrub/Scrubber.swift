@@ -10,19 +10,44 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
     case close
   }
 
+  /// Runs that are looked up at once.
+  private static let lookUpSize = 16
+  /// Time between two notes of how far a round is.
+  private static let noteInterval = TimeAmount.seconds(60)
+
   let mailbox = Mailbox<Command>()
   private let storage: BookieStorage
   private let interval: TimeAmount
   private var pacer: Pacer
   private var due: NIODeadline?
+  /// Where the next runs are looked up.
   private var place: LocationPlace?
+  /// Runs that were looked up, and are next.
+  private var runs: ArraySlice<(ledgerID: Int64, run: LocationRun)> = []
+  /// When the round began, in milliseconds since 1970.
+  private var beginMs: Int64 = 0
+  private var noted: NIODeadline
+  /// Whether the index does not know yet since when the bookie waits.
+  private var isNew = false
   private var callbacks: [@Sendable () -> Void] = []
 
+  private var isRunning: Bool { place != nil || !runs.isEmpty }
+
+  /// Goes on where it was when the bookie ended.
   init(storage: BookieStorage) {
     self.storage = storage
     interval = TimeAmount(storage.configuration.scrubInterval)
     pacer = Pacer(bytesPerSecond: storage.configuration.scrubRateByBytes)
-    due = interval > .zero ? storage.environment.now() + interval : nil
+    noted = storage.environment.now()
+    isNew = false
+    guard interval > .zero else { return }
+    let now = storage.environment.wallClock()
+    let known = try? storage.index.scrubRecord()
+    beginMs = known?.beginMs ?? now
+    place = known?.place
+    let pause = ScrubRecord(beginMs: beginMs).pause(intervalMs: interval.nanoseconds / 1_000_000, nowMs: now)
+    due = storage.environment.now() + .milliseconds(pause)
+    isNew = known == nil
   }
 
   func turn() -> WorkerTurn {
@@ -30,24 +55,32 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
     for command in commands {
       switch command {
       case .trigger(let done):
+        // A round that goes on by itself may have begun long ago.
+        if callbacks.isEmpty { begin() }
         callbacks.append(done)
-        if place == nil { begin() }
       case .close: return end()
       }
     }
     if !commands.isEmpty { return .again }
     let now = storage.environment.now()
     if let pause = pacer.pause(now: now) { return .wait(until: pause) }
-    if let place {
-      advance(place)
+    if isRunning {
+      advance(now)
       return .again
     }
-    guard let due, due <= now else { return .wait(until: due) }
+    guard let due, due <= now else {
+      guard isNew else { return .wait(until: due) }
+      // Not at the start, when there is other work.
+      guard now - noted >= Self.noteInterval else { return .wait(until: noted + Self.noteInterval) }
+      note()
+      return .again
+    }
     begin()
     return .again
   }
 
   private func end() -> WorkerTurn {
+    if isRunning { note() }
     callbacks.forEach { $0() }
     callbacks = []
     return .ended
@@ -55,34 +88,55 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
 
   private func begin() {
     place = LocationPlace()
+    runs = []
+    beginMs = storage.environment.wallClock()
     if interval > .zero { due = storage.environment.now() + interval }
+    note()
   }
 
-  private func advance(_ from: LocationPlace) {
-    do throws(BookieError) {
-      let (runs, next) = try storage.index.runs(after: from, limit: 16)
-      for (ledgerID, run) in runs { verify(run, ledgerID) }
-      place = next
-      guard next == nil else { return }
-    } catch {
-      storage.logger.error("The index cannot be read; the verification ends early.", metadata: ["error": "\(error)"])
-      place = nil
+  /// Notes how far it is.
+  private func note() {
+    noted = storage.environment.now()
+    guard interval > .zero else { return }
+    let next = runs.first.map { LocationPlace(ledgerID: $0.ledgerID, entryID: $0.run.last) } ?? place
+    storage.flusher?.submit(.note(ScrubRecord(beginMs: beginMs, place: next)))
+  }
+
+  /// One run, or a look for more of them.
+  private func advance(_ now: NIODeadline) {
+    if let (ledgerID, run) = runs.popFirst() {
+      verify(run, ledgerID)
+      if isRunning {
+        if now - noted >= Self.noteInterval { note() }
+        return
+      }
+    } else if let from = place {
+      do throws(BookieError) {
+        let (found, next) = try storage.index.runs(after: from, limit: Self.lookUpSize)
+        runs = found[...]
+        place = next
+        if isRunning { return }
+      } catch {
+        storage.logger.error("The index cannot be read; the verification ends early.", metadata: ["error": "\(error)"])
+        place = nil
+      }
     }
+    note()
     storage.state.withLockedValue { $0.statistics.scrubs += 1 }
     callbacks.forEach { $0() }
     callbacks = []
   }
 
   private func verify(_ run: LocationRun, _ ledgerID: Int64) {
-    let reading = RunReading(run, ledgerID: ledgerID, storage: storage)
-    pacer.spent(run.byteCount, now: storage.environment.now())
-    var damaged: [Int64] = []
-    if !reading.damaged.isEmpty {
-      // While it was read the ledger may have been deleted, or the run been moved by compaction.
-      let isThere = storage.state.withLockedValue { $0.table[ledgerID].map { !$0.isDeleted } ?? false }
-      let now = try? storage.index.run(ledgerID: ledgerID, entryID: run.last)
-      if isThere && now == run { damaged = reading.damaged.flatMap { $0.items.map(\.entryID) } }
+    let reading: RunReading
+    do throws(BookieError) {
+      reading = try RunReading(run, ledgerID: ledgerID, storage: storage)
+    } catch {
+      storage.logger.warning("Entries cannot be verified now.", metadata: ["error": "\(error)"])
+      return
     }
+    pacer.spent(run.byteCount, now: storage.environment.now())
+    let damaged = reading.confirmedDamage(storage)
     let count = Int64(damaged.count)
     storage.state.withLockedValue { state in
       state.statistics.scrubbedEntries += Int64(run.items.count)
@@ -108,5 +162,18 @@ extension BookieStorage {
         "log": "\(log.flatMap { logs.path($0) } ?? "unknown")",
       ])
     configuration.onDamage?(DamagedEntries(ledgerID: ledgerID, entryIDs: news))
+  }
+}
+
+extension Flusher {
+  /// Puts into the index how far verification is. If that fails, a part of the round is made again after a restart.
+  func note(_ record: ScrubRecord) {
+    let batch = LocationIndex.Batch()
+    storage.index.put(record, batch)
+    do {
+      try storage.index.write(batch)
+    } catch {
+      storage.logger.warning("How far verification is cannot be noted.", metadata: ["error": "\(error)"])
+    }
   }
 }

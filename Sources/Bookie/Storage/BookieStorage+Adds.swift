@@ -56,7 +56,7 @@ extension BookieStorage {
   /// Checks each add against the table, inserts what passes and hands it to the journal. Returns the refusals.
   private func accept(_ batch: inout AddBatch, _ target: any ReplyTarget, _ state: inout State) -> BookieReply? {
     if isRefused(batch, state) {
-      state.statistics.rejectedAdds += Int64(batch.adds.count)
+      state.statistics.refusedAdds += Int64(batch.adds.count)
       return batch.refusal(.readOnly)
     }
     let isEncoded = target.wantsEncodedReceipts
@@ -96,7 +96,7 @@ extension BookieStorage {
       start = end
     }
     state.statistics.adds += Int64(entries.count)
-    state.statistics.rejectedAdds += Int64(refusals.count)
+    state.statistics.refusedAdds += Int64(refusals.count)
     if !entries.isEmpty {
       let (written, except) = (batch, refusedIndices)
       state.cache.insert(batch.segment, entries)

@@ -43,8 +43,10 @@ extension BookieStorage {
         logger.error("A directory cannot be examined.", metadata: ["error": "\(error)"])
       }
     }
+    let logBytes = Int64(logs.totalBytes())
     let (before, after, news) = state.withLockedValue { state in
       let before = state.disks.mode
+      state.statistics.entryLogBytes = logBytes
       var news: [(String, DiskLevel, Double)] = []
       for (directory, space) in spaces {
         if let level = state.disks.observe(directory, usage: space.usage) {

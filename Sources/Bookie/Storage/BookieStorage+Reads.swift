@@ -171,10 +171,15 @@ extension BookieStorage {
 
   /// Reads an entry and those behind it from its entry log. Nil if the index knows no such entry.
   private func load(_ ledgerID: Int64, _ entryID: Int64, _ disk: DiskUse) throws(BookieError) -> ByteBuffer? {
-    state.withLockedValue { $0.statistics.cacheMisses += 1 }
     let isPaced =
       disk == .paced && environment.hasThreads && journals.contains { pacedReads.isNeeded(lastSync: $0.lastSync) }
+    let start = environment.now()
     var run = try index.run(ledgerID: ledgerID, entryID: entryID)
+    let spent = (environment.now() - start).nanoseconds
+    state.withLockedValue { state in
+      state.statistics.cacheMisses += 1
+      state.statistics.indexReadLatency.record(nanoseconds: spent)
+    }
     while true {
       guard let found = run else { return nil }
       do throws(BookieError) {

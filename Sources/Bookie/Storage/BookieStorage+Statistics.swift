@@ -8,6 +8,7 @@ extension BookieStorage {
       statistics.waitingBytes = state.waiting.byteCount + state.urgentWaiting.byteCount
       statistics.ledgers = state.table.count
       statistics.isInLimbo = state.table.limbo != .none
+      statistics.ledgersInLimbo = state.table.limboCount
       return statistics
     }
     for journal in journals {

@@ -133,10 +133,10 @@ final class BookieStorage: Sendable {
     await withCheckedContinuation { done in flusher.submit(.delete(ledgers) { done.resume() }) }
   }
 
-  /// Forgets the entries of ledgers that other bookies hold. Returns when it is done.
-  func vacate(_ ledgers: [Int64]) async {
-    guard let flusher else { return }
-    await withCheckedContinuation { done in flusher.submit(.vacate(ledgers) { done.resume() }) }
+  /// Forgets the entries of ledgers that other bookies hold. Returns of how many, when it is done.
+  func vacate(_ ledgers: [Int64]) async -> Int {
+    guard let flusher else { return 0 }
+    return await withCheckedContinuation { done in flusher.submit(.vacate(ledgers) { done.resume(returning: $0) }) }
   }
 
   /// Writes a checkpoint now. Returns when it is done or has failed.
@@ -145,8 +145,23 @@ final class BookieStorage: Sendable {
     await withCheckedContinuation { done in flusher.submit(.checkpoint { done.resume() }) }
   }
 
-  /// The ledgers stored here.
-  var ledgerIDs: [Int64] { state.withLockedValue { $0.table.ids } }
+  /// The ledgers stored here. Adds go on meanwhile: what is made or deleted now may be there or not.
+  var ledgerIDs: [Int64] {
+    (0..<LedgerFenceTable.partCount).flatMap { part in state.withLockedValue { $0.table.ids(inPart: part) } }
+  }
+
+  /// The ledgers of which a part may be lost, in order.
+  var limboIDs: [Int64] {
+    (0..<LedgerFenceTable.partCount).flatMap { part in state.withLockedValue { $0.table.limboIDs(inPart: part) } }
+      .sorted()
+  }
+
+  /// Everything that was lost is here again.
+  func leaveLimbo() {
+    for part in 0..<LedgerFenceTable.partCount { state.withLockedValue { $0.table.leaveLimbo(part: part) } }
+    // Those that were made meanwhile, and the unknown ones.
+    state.withLockedValue { $0.table.leaveLimbo() }
+  }
 
   /// Ends the threads. Blocks.
   /// - Parameter checkpoint: whether everything is flushed first; if not, the next start replays the journals.

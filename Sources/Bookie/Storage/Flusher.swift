@@ -10,11 +10,13 @@ final class Flusher: StorageWorker, @unchecked Sendable {
     case checkpoint(@Sendable () -> Void)
     case delete([Int64], @Sendable () -> Void)
     /// Forgets the entries of ledgers that other bookies hold.
-    case vacate([Int64], @Sendable () -> Void)
+    case vacate([Int64], @Sendable (Int) -> Void)
     /// Replaces locations by copies that are on disk.
     case move(CompactionMoves, @Sendable (Bool) -> Void)
-    /// Removes logs in which nothing is alive.
-    case sweep(compacted: UInt32?, @Sendable () -> Void)
+    /// Forgets the logs in which nothing is alive; called with those whose files may be removed.
+    case sweep(LogCheck, @Sendable ([UInt32]) -> Void)
+    /// Notes how far verification is.
+    case note(ScrubRecord)
     case close(checkpoint: Bool)
   }
 
@@ -24,7 +26,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   private let interval: TimeAmount
   private var due: NIODeadline
   private var retry: NIODeadline?
-  private var isFirstTurn = true
+  var removals = Removals()
 
   init(storage: BookieStorage) {
     self.storage = storage
@@ -36,9 +38,11 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   func submit(_ command: Command) {
     guard !mailbox.push(command) else { return }
     switch command {
-    case .checkpoint(let done), .delete(_, let done), .vacate(_, let done), .sweep(_, let done): done()
+    case .checkpoint(let done), .delete(_, let done): done()
+    case .vacate(_, let done): done(0)
+    case .sweep(_, let done): done([])
     case .move(_, let done): done(false)
-    case .wake, .close: break
+    case .wake, .note, .close: break
     }
   }
 
@@ -50,10 +54,6 @@ final class Flusher: StorageWorker, @unchecked Sendable {
 
   func turn() -> WorkerTurn {
     guard let commands = mailbox.take() else { return .ended }
-    if isFirstTurn {
-      isFirstTurn = false
-      extractUsage()
-    }
     var isClosing = false
     var finished: [@Sendable () -> Void] = []
     // Commands may keep coming: what is due must not wait for a pause between them.
@@ -68,12 +68,14 @@ final class Flusher: StorageWorker, @unchecked Sendable {
         remove(ledgers)
         finished.append(done)
       case .vacate(let ledgers, let done):
-        vacate(ledgers)
-        finished.append(done)
+        let isWritten = storage.state.withLockedValue { state in
+          state.job == nil && !ledgers.contains { state.cache.contains(ledgerID: $0) }
+        }
+        if !isWritten { retry = flush() }
+        done(vacate(ledgers))
       case .move(let moves, let done): done(move(moves))
-      case .sweep(let compacted, let done):
-        sweep(compacted: compacted)
-        finished.append(done)
+      case .sweep(let check, let done): done(sweep(check))
+      case .note(let record): note(record)
       case .close(let checkpoint):
         isClosing = true
         mustFlush = checkpoint
@@ -85,13 +87,14 @@ final class Flusher: StorageWorker, @unchecked Sendable {
       // While this half was flushed the other one may have filled up.
       while retry == nil, storage.state.withLockedValue({ $0.cache.isActiveFull }) { retry = flush() }
     }
+    if let retry = removals.retry, retry <= storage.environment.now() { finishRemovals() }
     finished.forEach { $0() }
     if isClosing {
       if mustFlush { finishLogs() }
       return .ended
     }
     if mustFlush || !commands.isEmpty { return .again }
-    return .wait(until: min(due, retry ?? due))
+    return .wait(until: [due, retry, removals.retry].compactMap { $0 }.min())
   }
 
   /// Flushes what there is. Returns when to try again after a failure.
@@ -158,8 +161,11 @@ final class Flusher: StorageWorker, @unchecked Sendable {
     var ledgers: [Int64: LedgerFenceTable.Ledger] = [:]
     for item in job.dirty {
       // It may have been deleted since the swap, and must stay so.
-      let isGone = storage.state.withLockedValue { $0.table[item.id].map(\.isDeleted) ?? true }
-      if !isGone { ledgers[item.id] = item.ledger }
+      guard let known = storage.state.withLockedValue({ $0.table[item.id] }), !known.isDeleted else { continue }
+      var ledger = item.ledger
+      // Its entries may have been forgotten since the swap.
+      ledger.lastFlushed = known.lastFlushed
+      ledgers[item.id] = ledger
     }
     for id in job.half.sortedLedgers {
       let known = storage.state.withLockedValue { $0.table[id] }

@@ -13,7 +13,7 @@ enum BookieRegistration {
   /// Failure domains and groups that operators set; they go before what a bookie tells itself.
   static let racks = "/bookies/racks/"
   static let cookies = "/bookies/cookies/"
-  /// What bookies found to be damaged: `<bookie>/<ledger>` has the numbers of entries, separated by commas.
+  /// What bookies found to be damaged: `<bookie>/<ledger>` has the numbers of entries: `3,7,10-500`.
   static let damaged = "/bookies/damaged/"
 
   /// Bookies that may have lost entries and do not know which: `limbo <highest ledger>`, and when all of them have been
@@ -55,8 +55,14 @@ enum BookieRegistration {
     guard record.key.hasPrefix(damaged) else { return nil }
     let path = record.key.dropFirst(damaged.count)
     guard let slash = path.lastIndex(of: "/"), let id = LedgerID(path[path.index(after: slash)...]) else { return nil }
-    let entries = String(decoding: record.value, as: UTF8.self).split(separator: ",").compactMap { EntryID($0) }
-    return (id, entries.map { SuspectCopies(bookie: String(path[..<slash]), first: $0, last: $0) })
+    let copies = String(decoding: record.value, as: UTF8.self).split(separator: ",").compactMap { part in
+      let bounds = part.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map { EntryID($0) }
+      guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, first >= 0, last >= first else {
+        return SuspectCopies?.none
+      }
+      return SuspectCopies(bookie: String(path[..<slash]), first: first, last: last)
+    }
+    return (id, copies)
   }
 
   /// The bookie in limbo that a record below ``limbo`` names, and the highest ledger that may be concerned; nil if it names

@@ -196,6 +196,11 @@ public struct LedgerOperator: Sendable {
     }
     try await store.delete(BookieRegistration.cookies + bookie, expected: .any)
     try await store.delete(BookieRegistration.racks + bookie, expected: .any)
+    // Nobody needs what it found damaged or lost.
+    try await store.delete(BookieRegistration.limbo + bookie, expected: .any)
+    for key in try await store.keys(prefix: BookieRegistration.damaged + bookie + "/") {
+      try await store.delete(key, expected: .any)
+    }
     try await store.delete(BookieRegistration.draining + bookie, expected: .any)
     return DecommissionStatus(bookie: bookie, remainingLedgers: 0, isRegistered: false, isDone: true)
   }
@@ -237,7 +242,9 @@ public struct LedgerOperator: Sendable {
       }
       guard !keys.isEmpty else { break }
     }
-    for prefix in [BookieRegistration.cookies, BookieRegistration.draining] {
+    for prefix in [
+      BookieRegistration.cookies, BookieRegistration.draining, BookieRegistration.damaged, BookieRegistration.limbo,
+    ] {
       for key in try await store.keys(prefix: prefix) { try await store.delete(key, expected: .any) }
     }
     return deleted

@@ -76,5 +76,12 @@ public struct BookieProcessConfiguration: Sendable {
     guard (metadataTLS?.certificateFilePath == nil) == (metadataTLS?.keyFilePath == nil) else {
       throw MeshError("give both metadataStoreTlsCertificateFilePath and metadataStoreTlsKeyFilePath, or neither")
     }
+    let shares = [bookie.diskUsageWarnThreshold, bookie.diskUsageThreshold, bookie.diskUsageHardThreshold]
+    guard shares == shares.sorted() else {
+      throw MeshError("diskUsageWarnThreshold, diskUsageThreshold and diskUsageHardThreshold must rise in this order")
+    }
+    guard bookie.diskUsageLowWaterMark <= bookie.diskUsageThreshold else {
+      throw MeshError("diskUsageLwmThreshold must not be above diskUsageThreshold")
+    }
   }
 }

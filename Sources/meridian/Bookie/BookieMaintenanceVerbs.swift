@@ -6,7 +6,7 @@ import Mesh
 enum BookieMaintenanceVerbs {
   static let all: [any ParsableCommand.Type] = [
     ReadOnly.self, CollectGarbage.self, Compact.self, SuspendCompaction.self, ResumeCompaction.self, Scrub.self,
-    Flush.self,
+    Flush.self, LeaveLimbo.self,
   ]
 
   enum Switch: String, CaseIterable, ExpressibleByArgument { case on, off }
@@ -23,41 +23,6 @@ enum BookieMaintenanceVerbs {
       let body = JSONValue.object(["readOnly": .bool(wish == .on)])
       try await target.change({ .put(BookieTarget.path($0, "bookie/state/readonly"), body) }) {
         $0["readOnly"].isTrue ? "read-only" : "writable"
-      }
-    }
-  }
-
-  struct CollectGarbage: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "gc", abstract: "Look for ledgers that were deleted, and remove them from a bookie.",
-      discussion: """
-        A ledger is removed when two searches in a row do not find it in the metadata store; --rounds 2 makes both now. Its
-        space is free when its entry logs hold nothing else, or compaction has copied what they hold.
-
-        Example: meridian bookie gc --all --rounds 2
-        """)
-    @OptionGroup var target: BookieChangeTarget
-    @Option(help: "Searches to make.") var rounds = 1
-
-    func validate() throws {
-      guard (1...10).contains(rounds) else { throw ValidationError("--rounds must be 1 to 10") }
-    }
-
-    func run() async throws {
-      let body = JSONValue.object(["forceMajor": .bool(false), "forceMinor": .bool(false)])
-      for round in 1...rounds {
-        let isLast = round == rounds
-        try await target.change(
-          printsJSON: isLast,
-          { .put(BookieTarget.path($0, "bookie/gc"), query: [("wait", "true")], body) },
-          { answer in
-            if answer["refusedMassDeletes"].integerValue ?? 0 > 0 {
-              throw CommandFailure(
-                "most ledgers are missing from the metadata store, so none was removed; see that the store is whole")
-            }
-            let removed = answer["removedLedgers"].text
-            return "\(removed) ledger\(removed == "1" ? "" : "s") removed" + (isLast ? "" : ", searching again")
-          })
       }
     }
   }

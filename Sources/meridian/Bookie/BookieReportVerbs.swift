@@ -5,7 +5,8 @@ import Mesh
 /// Verbs of `meridian bookie` that only look.
 enum BookieReportVerbs {
   static let all: [any ParsableCommand.Type] = [
-    List.self, State.self, Info.self, Config.self, Disk.self, Ledgers.self, Entries.self, Damaged.self, LastMark.self,
+    List.self, State.self, Info.self, Config.self, Disk.self, Ledgers.self, Entries.self, Damaged.self, Limbo.self,
+    LastMark.self,
     Files.self, Sanity.self,
   ]
 
@@ -240,6 +241,33 @@ enum BookieReportVerbs {
           print(
             "\(bookie) may have lost entries of \(answer["ledgers"].array.count) ledgers with a part of its journal")
         }
+      }
+    }
+  }
+
+  struct Limbo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "limbo", abstract: "Show which bookies may have lost entries with a part of their journal.",
+      discussion: """
+        Of ledgers that it does not have such a bookie says "unknown", until auto-recovery has compared its ledgers with
+        their other copies; then it leaves limbo by itself. `meridian bookie leave-limbo` gives that up.
+
+        Example: meridian bookie limbo
+        """)
+    @OptionGroup var target: BookieTarget
+
+    func run() async throws {
+      try await target.options.withSession { session in
+        let answers = try await target.ask(session, "bookie/limbo")
+        if target.options.json { return try BookieTarget.printJSON(answers) }
+        var table = Table([("BOOKIE", .left), ("IN LIMBO", .left), ("LEDGERS", .right), ("WHICH", .left)])
+        for (bookie, answer) in answers {
+          let ledgers = answer["ledgers"].array.map(\.text)
+          table.add(
+            bookie, answer["inLimbo"].isTrue ? "yes" : "no", "\(ledgers.count)",
+            ledgers.prefix(20).joined(separator: ",") + (ledgers.count > 20 ? ",…" : ""))
+        }
+        table.print()
       }
     }
   }

@@ -196,8 +196,9 @@ struct CompactionTests {
     let storage = try #require(rig.storage)
     let log = try #require(storage.logs.completeIDs.first)
     storage.usage.set(log, [:])
-    storage.flusher?.submit(.sweep(compacted: nil) {})
+    storage.compactor?.mailbox.push(.removed)
     rig.settle()
+    #expect(storage.usage[log]?[0] ?? 0 > 0)
     for entry in Int64(0)..<60 { #expect(rig.has(0, entry)) }
   }
 
@@ -231,6 +232,52 @@ struct CompactionTests {
     rig.scrub()
     #expect(told.all.last?.entryIDs.contains(59) == true)
     #expect(rig.read(0, 59)?.code == .ioError)
+  }
+
+  @Test("Verification goes on where it was after a restart; a bookie that is restarted often is verified too")
+  func scrubAcrossRestarts() throws {
+    let rig = try StorageRig {
+      $0.scrubInterval = .seconds(1000)
+      $0.scrubRateByBytes = 1000
+    }
+    for ledger in Int64(0)..<40 { #expect(rig.addNow(ledger, 0) == .ok) }
+    rig.checkpoint()
+    var random = SeededRandom(1)
+    for _ in 0..<3 {
+      rig.pass(.seconds(300))
+      try rig.crash(&random)
+      #expect(rig.storage?.statistics().scrubbedEntries == 0)
+    }
+    rig.pass(.seconds(101))
+    // 100 records or so a second: not sixteen at once, and not all before the next restart.
+    let first = rig.storage?.statistics().scrubbedEntries ?? 0
+    #expect((1...8).contains(first))
+    for _ in 0..<3 { rig.pass(.milliseconds(500)) }
+    let verified = rig.storage?.statistics().scrubbedEntries ?? 0
+    #expect(verified > first && verified < 40)
+    rig.storage?.close(checkpoint: true)
+    try rig.open()
+    for _ in 0..<100 where rig.storage?.statistics().scrubs == 0 { rig.pass(.seconds(1)) }
+    #expect(rig.storage?.statistics().scrubs == 1)
+    #expect(rig.storage?.statistics().scrubbedEntries == 40 - verified)
+    try rig.crash(&random)
+    rig.pass(.seconds(900))
+    #expect(rig.storage?.statistics().scrubbedEntries == 0)
+    rig.pass(.seconds(100))
+    #expect(rig.storage?.statistics().scrubbedEntries ?? 0 > 0)
+  }
+
+  @Test("When everything is verified again, whatever the clock says")
+  func scrubRecords() {
+    for record in [ScrubRecord(beginMs: 5), ScrubRecord(beginMs: 5, place: LocationPlace(ledgerID: 3, entryID: 9))] {
+      #expect(ScrubRecord.decode(record.encoded()) == record)
+    }
+    #expect(ScrubRecord.decode([1, 2, 3]) == nil)
+    let record = ScrubRecord(beginMs: 1000)
+    #expect(record.pause(intervalMs: 500, nowMs: 1200) == 300)
+    #expect(record.pause(intervalMs: 500, nowMs: 9000) == 0)
+    #expect(record.pause(intervalMs: 500, nowMs: 10) == 500)
+    #expect(ScrubRecord(beginMs: .max).pause(intervalMs: 500, nowMs: .min) == 0)
   }
 
   @Test("The entries of a ledger are listed as ranges, flushed or not")

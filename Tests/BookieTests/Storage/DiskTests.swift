@@ -77,6 +77,8 @@ struct DiskTests {
     rig.storage?.checkDisks()
     #expect(rig.addNow(2, 1) == .ok)
     #expect(rig.addNow(3, 0) == .fenced)
+    // None of them was rejected for want of room.
+    #expect(rig.storage?.statistics().refusedAdds == 4 && rig.storage?.statistics().rejectedAdds == 0)
   }
 
   @Test("Adds that wait for room are refused after their time, and recovery has room of its own")
@@ -99,7 +101,8 @@ struct DiskTests {
     rig.pass(.seconds(4))
     #expect(answers.codes.count == 300)
     #expect(answers.codes.dropFirst(accepted).allSatisfy { $0.code == .tooManyRequests })
-    #expect(rig.storage?.statistics().waitingBytes == 0)
+    #expect(rig.storage?.statistics().waitingBytes == 0 && rig.storage?.statistics().refusedAdds == 0)
+    #expect(rig.storage?.statistics().rejectedAdds == Int64(300 - accepted))
     #expect(rig.storage?.statistics().writeCacheBytes ?? .max < 80 * 1024)
   }
 

@@ -31,6 +31,9 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
   /// "index".
   var fault: ((_ action: String, _ path: String) -> Int32?)?
 
+  /// The error number of a read that fails, by the file.
+  var readFault: ((_ path: String) -> Int32?)?
+
   // MARK: Faults
 
   /// What a crash leaves: of what was not synced, what `random` says.
@@ -180,7 +183,10 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
     func size() throws(BookieError) -> Int { disk.lock.withLock { node.current.count } }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(BookieError) -> Int {
-      disk.lock.withLock {
+      if let number = disk.lock.withLock({ disk.readFault?(path) }) {
+        throw .io(action: "Reading", path: path, errno: number)
+      }
+      return disk.lock.withLock {
         guard offset < node.current.count else { return 0 }
         let count = min(buffer.count, node.current.count - offset)
         node.current.withUnsafeBytes {
@@ -247,7 +253,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
     func get(_ key: [UInt8]) throws(BookieError) -> [UInt8]? { disk.lock.withLock { disk.index[key] } }
 
     func scan(
-      from start: [UInt8], to end: [UInt8]?,
+      from start: [UInt8], to end: [UInt8]?, fillsCache: Bool,
       _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
     ) throws(BookieError) {
       let keys = disk.lock.withLock { disk.sortedKeys }

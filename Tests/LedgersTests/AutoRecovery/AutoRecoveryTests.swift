@@ -150,7 +150,7 @@ import Testing
       let id = try await closedLedger(cluster, client, LedgerOptions(ensembleSize: 3, writeQuorumSize: 3), count: 20)
       await cluster.faults(of: "bookie-2") { $0.flipped = [3, 11] }
       let recovery = await cluster.autoRecovery(client)
-      try await cluster.metadata.put("/bookies/damaged/bookie-2/\(id)", Array("3,11".utf8))
+      try await cluster.metadata.put("/bookies/damaged/bookie-2/\(id)", Array("3,11-12".utf8))
       await eventually { recovery.statistics.ledgersRepaired > 0 }
       await eventually { try await operations.underReplicated().isEmpty }
       #expect(recovery.statistics.entriesWritten == 2)
@@ -225,7 +225,11 @@ import Testing
       let fresh = try await client.createLedger(LedgerOptions(), on: cluster.loop)
       #expect(!fresh.metadata.lastSegment.ensemble.contains(bookie))
       try await cluster.stop(bookie)
+      try await cluster.metadata.put("/bookies/damaged/\(bookie)/\(id)", Array("3-5,9".utf8))
+      try await cluster.metadata.put("/bookies/limbo/\(bookie)", Array("limbo 7".utf8))
       await eventually { try await operations.decommission(bookie).isDone }
+      #expect(try await cluster.metadata.get("/bookies/damaged/\(bookie)/\(id)") == nil)
+      #expect(try await cluster.metadata.get("/bookies/limbo/\(bookie)") == nil)
       #expect(try await cluster.metadata.get("/bookies/cookies/\(bookie)") == nil)
       #expect(try await operations.verify(id).isHealthy)
       // Its directories hold what nobody knows any more: it must not come back as if nothing had happened.

@@ -61,10 +61,14 @@ import Testing
         try await operations.format(confirmation: LedgerOperator.formatConfirmation)
       }
       try await cluster.stop("bookie-1")
+      try await cluster.metadata.put("/bookies/damaged/bookie-1/\(id)", Array("3-5".utf8))
+      try await cluster.metadata.put("/bookies/limbo/bookie-1", Array("limbo 7".utf8))
       #expect(try await operations.format(confirmation: LedgerOperator.formatConfirmation) == 1)
       #expect(try await operations.list().ledgers.isEmpty)
       #expect(try await operations.underReplicated().isEmpty)
-      #expect(try await cluster.metadata.keys(prefix: "/bookies/cookies/").isEmpty)
+      for kind in ["cookies", "damaged", "limbo"] {
+        #expect(try await cluster.metadata.keys(prefix: "/bookies/\(kind)/").isEmpty)
+      }
     }
   }
 }

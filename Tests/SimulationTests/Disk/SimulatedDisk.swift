@@ -277,7 +277,7 @@ private final class SimulatedStore: KeyValueStore, @unchecked Sendable {
   func get(_ key: [UInt8]) throws(BookieError) -> [UInt8]? { disk.index[key] }
 
   func scan(
-    from start: [UInt8], to end: [UInt8]?,
+    from start: [UInt8], to end: [UInt8]?, fillsCache: Bool,
     _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
   ) throws(BookieError) {
     try disk.index.scan(from: start, to: end, body)
