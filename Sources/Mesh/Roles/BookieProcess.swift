@@ -44,7 +44,7 @@ public final class BookieProcess: Sendable {
       let registry = LocalBookieRegistry()
       registry.register(bookie)
       client.localBookies = registry
-      if configuration.bookie.networkLocation != nil { client.placement = RackAwarePlacement() }
+      client.placement = configuration.placement.placement
       client.maximumFrameSize = configuration.bookie.maximumFrameSize
       let ledgers = LedgerClient(metadata: metadata, group: group, configuration: client, logger: logger)
       var autoRecovery: AutoRecovery?

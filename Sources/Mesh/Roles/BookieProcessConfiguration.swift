@@ -15,6 +15,8 @@ public struct BookieProcessConfiguration: Sendable {
   public var autoRecoveryDaemonEnabled = true
   /// How it does.
   public var autoRecovery = AutoRecoveryConfiguration()
+  /// Where repairs put copies: to be the same as the brokers' settings, whose names are taken besides BookKeeper's.
+  public var placement = BookkeeperClientSettings()
   /// Address of the HTTP port (`httpServerHost`).
   public var httpServerHost = "127.0.0.1"
   /// Port for health, metrics and administration; 0 takes a free one; nil: none (`httpServerEnabled`, `httpServerPort`).
@@ -67,6 +69,7 @@ public struct BookieProcessConfiguration: Sendable {
     for port in [bookie.port, httpServerPort ?? 0] where !(0...65_535).contains(port) {
       throw MeshError("port \(port) is not a port; use 0 to 65535")
     }
+    try placement.validate()
     guard (metadataTLS?.certificateFilePath == nil) == (metadataTLS?.keyFilePath == nil) else {
       throw MeshError("give both metadataStoreTlsCertificateFilePath and metadataStoreTlsKeyFilePath, or neither")
     }
