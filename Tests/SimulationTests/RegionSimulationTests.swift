@@ -17,6 +17,7 @@ import Testing
         "jumps of a clock", "starts into limbo", "bookies that left limbo", "ensemble changes",
         "ledgers recovered while they were written",
         "recoveries that lost a race", "recoveries that could not decide", "takeovers that lost a race",
+        "bookies that a writer found gone",
         "deleted ledgers", "ledgers collected", "mass deletes that were refused", "reports of missing copies",
         "repairs", "repairs that were broken off", "bookies replaced by a repair", "entries copied by repairs",
         "ledgers closed by repairs", "entries confirmed", "entries verified", "entries read by followers",
