@@ -3,14 +3,15 @@ import Testing
 @Suite("Simulation: a whole region") struct RegionSimulationTests {
   @Test("The rules hold under faults, and everything ends when they stop") func region() async {
     await Seeds.simulate(
-      "region", usual: 500,
+      "region", usual: 1_000,
       faults: [
         "lost requests", "lost answers", "doubled requests", "doubled answers", "slow messages", "messages of long ago",
         "broken connections",
         "answers on a cut way", "requests on a cut way", "crashed bookies", "crashed brokers",
         "restarts right after a fence", "stalled bookies",
         "slow bookies", "lost sectors", "torn writes", "lost names", "flipped bits in entry logs",
-        "flipped bits in journals", "flipped bits in marks and cookies", "writes to a full disk", "failed reads",
+        "flipped bits in journals", "flipped bits in last records of journals", "flipped bits in marks and cookies",
+        "writes to a full disk", "failed reads",
         "wiped bookies",
         "disks that were mixed up",
         "bookies that refuse to start", "leases that ended early", "lost metadata answers", "truncated listings",

@@ -16,7 +16,7 @@ final class SimulatedRecovery {
   private var isPerforming = false
   private var hasCoverage = false
   private var found: [EntryID: ByteBuffer] = [:]
-  private lazy var reports = SimulatedReports(region, ledgerID) { [unowned self] in isAlive }
+  private lazy var reports = SimulatedReports(region, ledgerID) { [weak self] in self?.isAlive == true }
   var isAlive = true
 
   private var network: SimulatedNetwork { region.network }

@@ -21,7 +21,7 @@ final class SimulatedWriter {
   private var confirmed: EntryID = -1
   /// Bookies that were not registered when they were looked for last.
   private var missing: Set<String> = []
-  private lazy var reports = SimulatedReports(region, ledgerID) { [unowned self] in isAlive }
+  private lazy var reports = SimulatedReports(region, ledgerID) { [weak self] in self?.isAlive == true }
   var isAlive = true
 
   private var network: SimulatedNetwork { region.network }
