@@ -177,8 +177,11 @@ public final class LedgerClient: Sendable {
       return Array(state.loops.values)
     }
     directory.shutdown()
-    for bookies in loops {
-      try await bookies.eventLoop.submit { bookies.shutdown() }.get()
+    do {
+      for bookies in loops { try await bookies.eventLoop.submit { bookies.shutdown() }.get() }
+    } catch {
+      await repairs.shutdown()
+      throw error
     }
     await repairs.shutdown()
   }

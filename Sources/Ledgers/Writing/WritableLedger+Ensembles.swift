@@ -68,7 +68,7 @@ extension WritableLedger {
     do {
       try await bookies.repairs.store(id)
       guard found.slots.isEmpty else {
-        _ = try await store.read(id)
+        try await reachMetadata()
         return found
       }
       try await bookies.directory.refresh()
@@ -80,6 +80,11 @@ extension WritableLedger {
     return other.slots.isEmpty ? nil : other
   }
 
+  /// Throws if the metadata store does not answer. That a ledger is not its writer's any more the change itself finds out.
+  private func reachMetadata() async throws(LedgerError) {
+    do { _ = try await store.read(id) } catch .noSuchLedger {}
+  }
+
   /// Looks for bookies for the places that have none, beside the entries that are confirmed meanwhile.
   private func prepare() {
     guard !isPreparing else { return }
@@ -88,7 +93,7 @@ extension WritableLedger {
       do {
         try await bookies.directory.refresh()
         try await bookies.repairs.store(id)
-        _ = try await store.read(id)
+        try await reachMetadata()
         eventLoop.execute { self.endPreparing(isReady: true) }
       } catch {
         eventLoop.execute { self.endPreparing(isReady: false) }

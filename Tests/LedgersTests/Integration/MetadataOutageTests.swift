@@ -16,20 +16,19 @@ import Testing
     try await BookieCluster.with(bookies) { cluster in
       let metadata = LossyMetadata(cluster.metadata)
       let client = await cluster.client(.inProcess, metadata: metadata) {
-        $0.addEntryTimeout = .milliseconds(200)
         $0.ensembleChangeRetryDelay = .milliseconds(50)
       }
       let ledger = try await client.createLedger(Self.three, on: cluster.loop)
       #expect(try await LedgerLoad.run(ledger, count: 50).acknowledged == 50)
       metadata.isDown = true
       let first = try await cluster.loop.submit { ledger.metadata.lastSegment.ensemble[0] }.get()
-      await cluster.faults(of: first) { $0.isSilent = true }
+      await cluster.faults(of: first) { $0.addCode = .ioError }
       for _ in 0..<5 {
         let outcome = try await LedgerLoad.run(ledger, count: 100, window: 10)
         #expect(outcome.acknowledged == 100, "\(String(describing: outcome.error))")
       }
       metadata.isDown = false
-      await cluster.faults(of: first) { $0.isSilent = false }
+      await cluster.faults(of: first) { $0.addCode = nil }
       let operations = LedgerOperator(client: client)
       await eventually { try await operations.underReplicated().first?.suspects.first?.bookie == first }
       if bookies == 4 {
@@ -41,6 +40,18 @@ import Testing
       let end = try await ledger.close()
       #expect(end.lastEntry >= 549)
       #expect(try await client.openLedger(ledger.id, on: cluster.loop).readAll().count == Int(end.lastEntry) + 1)
+    }
+  }
+
+  @Test func aLedgerThatWasDeletedFailsWithTheNextChange() async throws {
+    try await BookieCluster.with(4) { cluster in
+      let client = await cluster.client(.inProcess) { $0.ensembleChangeRetryDelay = .milliseconds(50) }
+      let ledger = try await client.createLedger(Self.three, on: cluster.loop)
+      #expect(try await LedgerLoad.run(ledger, count: 50).acknowledged == 50)
+      try await client.deleteLedger(ledger.id)
+      let first = try await cluster.loop.submit { ledger.metadata.lastSegment.ensemble[0] }.get()
+      await cluster.faults(of: first) { $0.addCode = .ioError }
+      await eventually { try await LedgerLoad.run(ledger, count: 10).error == .noSuchLedger(ledger.id) }
     }
   }
 

@@ -59,7 +59,7 @@ final class RepairQueue: Sendable {
     }
   }
 
-  /// Writes what is waiting and ends. What is reported later is lost.
+  /// Writes what is waiting, once, and ends. What is reported later is lost.
   func shutdown() async {
     let task = state.withLockedValue { state in
       state.isShutDown = true
@@ -67,10 +67,7 @@ final class RepairQueue: Sendable {
     }
     task?.cancel()
     await task?.value
-    for _ in 0..<3 {
-      if await flush() { return }
-      try? await Task.sleep(for: delay)
-    }
+    _ = await flush()
   }
 
   private func run() async {
