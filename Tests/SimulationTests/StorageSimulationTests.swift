@@ -3,10 +3,10 @@ import Testing
 @Suite("Simulation: a bookie's storage") struct StorageSimulationTests {
   @Test("Nothing acknowledged is lost or denied, no fence forgotten") func storage() async {
     await Seeds.simulate(
-      "storage", usual: 500,
+      "storage", usual: 1_000,
       faults: [
         "crashes", "lost sectors", "torn writes", "lost names", "flipped bits in entry logs",
-        "flipped bits in journals",
+        "flipped bits in journals", "flipped bits in last records of journals",
         "writes to a full disk", "failed reads", "starts that were cut short", "deaths while syncing",
         "deaths while renaming", "deaths while indexing", "jumps of the clock", "fences promised",
         "entries said to be unknown", "starts into limbo", "adds to deleted ledgers",

@@ -6,7 +6,8 @@ public struct AutoRecoveryConfiguration: Sendable {
   public var auditorPeriodicCheckInterval = Duration.seconds(604_800)
   /// Time between two checks of where copies are; zero: never.
   public var auditorPeriodicPlacementPolicyCheckInterval = Duration.seconds(86_400)
-  /// Entries looked at in a check of the contents, in percent of each fragment; the first and the last one always are.
+  /// Entries looked at in a check of the contents, in percent of each fragment; the first and the last one always are, and
+  /// 16 others. A bookie that lacks one of them is compared entry by entry.
   public var auditorLedgerVerificationPercentage = 0
   /// How long one bookie may be away before its copies are made elsewhere. Two at once are not waited for.
   public var lostBookieRecoveryDelay = Duration.seconds(30)

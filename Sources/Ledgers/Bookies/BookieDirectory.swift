@@ -16,6 +16,9 @@ final class BookieDirectory: Sendable {
     var reads = (begun: 0, applied: 0)
   }
 
+  /// Between attempts to read the registrations, or to watch them.
+  private static let pause = Duration.milliseconds(500)
+
   private let metadata: any MetadataStore
   private let logger: Logger
   private let state: NIOLockedValueBox<State>
@@ -79,15 +82,20 @@ final class BookieDirectory: Sendable {
     do {
       if state.withLockedValue({ $0.watcher == nil && !$0.isShutDown }) {
         let events = try await metadata.watch(prefix: BookieRegistration.root)
-        let watcher = Task { [weak self] in
-          for await _ in events {
-            guard let self else { return }
-            do { try await self.readAll() } catch {
-              self.logger.warning("The list of bookies could not be read.", metadata: ["error": "\(error)"])
+        let watcher = Task { [weak self, metadata] in
+          var events = events
+          while !Task.isCancelled {
+            for await _ in events {
+              guard let self else { return }
+              await self.readUntilDone()
             }
+            // The store can no longer vouch for completeness: it is watched, and read, anew.
+            try? await Task.sleep(for: Self.pause)
+            guard self != nil, !Task.isCancelled else { return }
+            guard let next = try? await metadata.watch(prefix: BookieRegistration.root) else { continue }
+            events = next
+            await self?.readUntilDone()
           }
-          // The store can no longer vouch for completeness; the next refresh watches anew.
-          self?.state.withLockedValue { $0.watcher = nil }
         }
         let isSecond = state.withLockedValue { state in
           if state.watcher != nil || state.isShutDown { return true }
@@ -99,6 +107,18 @@ final class BookieDirectory: Sendable {
       try await readAll()
     } catch {
       throw .metadata("the list of bookies cannot be read: \(error)")
+    }
+  }
+
+  /// Reads until that succeeds: what has changed is told once only.
+  private func readUntilDone() async {
+    while !Task.isCancelled {
+      do {
+        return try await readAll()
+      } catch {
+        logger.warning("The list of bookies could not be read; trying again.", metadata: ["error": "\(error)"])
+      }
+      try? await Task.sleep(for: Self.pause)
     }
   }
 

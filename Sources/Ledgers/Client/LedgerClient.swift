@@ -127,17 +127,19 @@ public final class LedgerClient: Sendable {
     if metadata.state == .closed { return readable(id, metadata, bookies) }
     let last = try await LastConfirmedRead.run(id, metadata, bookies: bookies)
     guard last >= 0 else {
-      return ReadableLedger(id: id, metadata: metadata, lastEntry: -1, length: 0, bookies: bookies)
+      return ReadableLedger(id: id, metadata: metadata, lastEntry: -1, length: 0, bookies: bookies, store: store)
     }
     // The entry itself says how long the ledger is up to it.
-    let probe = ReadableLedger(id: id, metadata: metadata, lastEntry: last, length: 0, bookies: bookies)
+    let probe = ReadableLedger(
+      id: id, metadata: metadata, lastEntry: last, length: 0, bookies: bookies, store: store)
     let entries: [LedgerEntry] = try await loop.flatSubmit {
       let promise = loop.makePromise(of: [LedgerEntry].self)
       probe.read(from: last, through: last, maxBytes: Int.max) { promise.completeWith($0.mapError { $0 as any Error }) }
       return promise.futureResult
     }.get()
     return ReadableLedger(
-      id: id, metadata: metadata, lastEntry: last, length: entries.last?.cumulativeLength ?? 0, bookies: bookies)
+      id: id, metadata: metadata, lastEntry: last, length: entries.last?.cumulativeLength ?? 0, bookies: bookies,
+      store: store)
   }
 
   /// Forgets a ledger; bookies reclaim its space later. Succeeds if it does not exist.
@@ -171,17 +173,21 @@ public final class LedgerClient: Sendable {
   /// Bytes that were read before anybody asked for them, or are being read.
   public var readAheadBytes: Int { readAheadBudget.bytesInUse }
 
-  /// Closes all connections; whatever is outstanding, and everything later, fails.
+  /// Closes all connections; whatever is outstanding, and everything later, fails. Copies that may be missing for it are
+  /// marked before this returns.
   public func shutdown() async throws {
     let loops = state.withLockedValue { state in
       state.isShutDown = true
       return Array(state.loops.values)
     }
-    await repairs.shutdown()
     directory.shutdown()
-    for bookies in loops {
-      try await bookies.eventLoop.submit { bookies.shutdown() }.get()
+    do {
+      for bookies in loops { try await bookies.eventLoop.submit { bookies.shutdown() }.get() }
+    } catch {
+      await repairs.shutdown()
+      throw error
     }
+    await repairs.shutdown()
   }
 
   func bookies(on loop: any EventLoop) throws(LedgerError) -> LoopBookies {
@@ -211,7 +217,8 @@ public final class LedgerClient: Sendable {
 
   private func readable(_ id: LedgerID, _ metadata: LedgerMetadata, _ bookies: LoopBookies) -> ReadableLedger {
     ReadableLedger(
-      id: id, metadata: metadata, lastEntry: metadata.lastEntry, length: metadata.length, bookies: bookies)
+      id: id, metadata: metadata, lastEntry: metadata.lastEntry, length: metadata.length, bookies: bookies,
+      store: store)
   }
 
   private static func nowMs() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }

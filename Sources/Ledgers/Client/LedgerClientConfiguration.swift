@@ -63,6 +63,9 @@ public struct LedgerClientConfiguration: Sendable {
   public var bookieQuarantineTime: TimeAmount = .minutes(30)
   /// How long a bookie must be missing from the registrations before ledgers that nobody appends to replace it too.
   public var lostBookieGracePeriod: TimeAmount = .seconds(10)
+  /// How long a writer that closes its ledger waits for bookies that are behind, before it has auto-recovery look after their
+  /// copies.
+  public var lateCopiesDelay: TimeAmount = .milliseconds(200)
   /// For how long copies in doubt are gathered before they are noted for auto-recovery.
   public var repairDelay: Duration = .milliseconds(200)
   /// Ask one bookie for many entries at once where it has them all (ensemble size == write quorum size).

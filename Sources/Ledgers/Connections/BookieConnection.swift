@@ -41,6 +41,9 @@ final class BookieConnection: @unchecked Sendable {
   private var failedAttempts = 0
   /// Without request ids answers are told apart by ledger, entry and operation.
   private var plainWaiters: [PlainKey: [UInt64]] = [:]
+  private var plainFences: Set<PlainKey> = []
+  /// What has to wait for an answer that it could be taken for.
+  private var held: [BookieRequest] = []
   private var batchReads = BatchReadSupport()
   private var addLatency = MovingMean()
 
@@ -179,10 +182,25 @@ final class BookieConnection: @unchecked Sendable {
   private func send(on channel: any Channel, hasRequestIDs: Bool) {
     var writer = BookieFrameWriter(allocator: channel.allocator)
     let emit = { (bytes: ByteBuffer) in channel.write(bytes, promise: nil) }
-    for request in outbox { writer.append(hasRequestIDs ? request : makePlain(request), emit: emit) }
+    for request in outbox {
+      if hasRequestIDs {
+        writer.append(request, emit: emit)
+      } else if mayBeMistaken(request) {
+        held.append(request)
+      } else {
+        writer.append(makePlain(request), emit: emit)
+      }
+    }
     outbox.removeAll(keepingCapacity: true)
     writer.finish(emit: emit)
     channel.flush()
+  }
+
+  /// Whether the answer to a read without a fence could be taken for that to a read with one, or the other way round.
+  private func mayBeMistaken(_ request: BookieRequest) -> Bool {
+    guard case .read(let read) = request else { return false }
+    let key = PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
+    return plainWaiters[key] != nil && plainFences.contains(key) != read.flags.contains(.fencing)
   }
 
   private func makePlain(_ request: BookieRequest) -> BookieRequest {
@@ -195,7 +213,9 @@ final class BookieConnection: @unchecked Sendable {
       return .add(add)
     case .read(var read):
       if let id = read.requestID {
-        plainWaiters[PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false), default: []].append(id)
+        let key = PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
+        plainWaiters[key, default: []].append(id)
+        if read.flags.contains(.fencing) { plainFences.insert(key) } else { plainFences.remove(key) }
       }
       read.requestID = nil
       return .read(read)
@@ -297,6 +317,11 @@ final class BookieConnection: @unchecked Sendable {
         }
       }
     }
+    if !held.isEmpty {
+      outbox = held + outbox
+      held.removeAll()
+      scheduleFlush()
+    }
   }
 
   /// The connection is gone, or could not be made.
@@ -357,7 +382,9 @@ final class BookieConnection: @unchecked Sendable {
 
   private func failAll() {
     outbox.removeAll()
+    held.removeAll()
     plainWaiters.removeAll()
+    plainFences.removeAll()
     for waiter in table.takeAll() { waiter.fail() }
   }
 
@@ -387,7 +414,9 @@ final class BookieConnection: @unchecked Sendable {
     // bytes, whose requests we no longer count but still hold.
     let isSilent = lastReceived + configuration.readEntryTimeout <= now
     switch state {
-    case .network(let channel, _) where isSilent || !channel.isWritable: channel.close(promise: nil)
+    // Without request ids an answer that comes too late would be taken for that to a later request.
+    case .network(let channel, let hasRequestIDs) where isSilent || !channel.isWritable || !hasRequestIDs:
+      channel.close(promise: nil)
     case .local(let connection) where isSilent:
       connection.close()
       closed(epoch: epoch)

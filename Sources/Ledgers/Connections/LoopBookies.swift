@@ -123,11 +123,13 @@ final class LoopBookies: @unchecked Sendable {
     let registered = directory.registered
     // With nobody registered it is the metadata store that has gone, not the bookies.
     guard !registered.isEmpty else { return }
+    var isComplete = true
     for ledger in writers.values.compactMap(\.ledger) {
       let gone = Set(
         ledger.metadata.lastSegment.ensemble.filter { registered[$0] == nil || registered[$0]?.isDraining == true })
-      if !gone.isEmpty { ledger.replace(gone) }
+      if !gone.isEmpty, !ledger.replace(gone) { isComplete = false }
     }
+    if !isComplete { membershipChanged() }
   }
 
   // MARK: Connections
@@ -147,6 +149,7 @@ final class LoopBookies: @unchecked Sendable {
   func shutdown() {
     eventLoop.assertInEventLoop()
     isShutDown = true
+    for ledger in writers.values.compactMap(\.ledger) { ledger.shutDown() }
     for connection in connections.values { connection.shutdown() }
   }
 }

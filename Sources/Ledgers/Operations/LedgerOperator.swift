@@ -66,7 +66,7 @@ public struct LedgerOperator: Sendable {
       percentage: percentage, maximumEntries: 256, throttle: SharedThrottle(bytesPerSecond: bytesPerSecond))
     let found = try await verifier.verify { try Task.checkCancellation() }
     if marks, !found.suspects.isEmpty {
-      try await client.marks.mark(id) { $0.add(suspects: found.suspects) }
+      try await client.marks.mark(id) { _ = $0.add(suspects: found.suspects) }
     }
     return found
   }
@@ -96,10 +96,7 @@ public struct LedgerOperator: Sendable {
 
   /// Has auto-recovery look at the ledger at once, also if it is waiting after failed attempts.
   public func retry(_ id: LedgerID) async throws {
-    try await client.marks.mark(id) { mark in
-      mark.nextAttemptMs = 0
-      return true
-    }
+    try await client.marks.mark(id) { $0.nextAttemptMs = 0 }
   }
 
   /// How far auto-recovery is.
@@ -183,7 +180,7 @@ public struct LedgerOperator: Sendable {
         case .success(let versioned):
           guard versioned.metadata.bookiesInUse.contains(bookie) else { continue }
           remaining += 1
-          try await client.marks.mark(id) { $0.add(lost: [bookie]) }
+          try await client.marks.mark(id) { _ = $0.add(lost: [bookie], nowMs: UnderReplicationStore.nowMs()) }
         case .failure(let error): throw error
         }
       }

@@ -18,7 +18,7 @@ public final class ReadableLedger: @unchecked Sendable {
 
   private let bookies: LoopBookies
   private let codec: LedgerEntryCodec
-  private let stickySlot: Int
+  private let view: ReadMetadata
   private var isOpen = true
   private lazy var reads = SequentialReads(bookies: bookies, lastEntry: { [lastEntry] in lastEntry }) {
     [weak self, id, eventLoop] from, through, maxBytes, completion in
@@ -27,7 +27,8 @@ public final class ReadableLedger: @unchecked Sendable {
   }
 
   init(
-    id: LedgerID, metadata: LedgerMetadata, lastEntry: EntryID, length: Int64, bookies: LoopBookies
+    id: LedgerID, metadata: LedgerMetadata, lastEntry: EntryID, length: Int64, bookies: LoopBookies,
+    store: LedgerMetadataStore
   ) {
     self.id = id
     self.eventLoop = bookies.eventLoop
@@ -37,7 +38,7 @@ public final class ReadableLedger: @unchecked Sendable {
     self.isClosed = metadata.state == .closed
     self.bookies = bookies
     self.codec = LedgerEntryCodec(digest: metadata.digest, password: metadata.password)
-    self.stickySlot = Int(id.magnitude % UInt64(max(1, metadata.ensembleSize)))
+    self.view = ReadMetadata(id: id, metadata, store: store, eventLoop: bookies.eventLoop)
   }
 
   /// Reads the entries `from` through `through`, both at most ``lastEntry``: a contiguous run that starts at `from`, has
@@ -62,8 +63,8 @@ public final class ReadableLedger: @unchecked Sendable {
     _ from: EntryID, _ through: EntryID, _ maxBytes: Int, _ completion: @escaping SequentialReads.Completion
   ) {
     LedgerReads.start(
-      id: id, metadata: metadata, codec: codec, bookies: bookies, stickySlot: stickySlot, from: from, through: through,
-      last: lastEntry, maxBytes: maxBytes, averageSize: Int(length / max(1, lastEntry + 1)), completion: completion)
+      view, codec: codec, bookies: bookies, from: from, through: through, last: lastEntry, maxBytes: maxBytes,
+      averageSize: Int(length / max(1, lastEntry + 1)), completion: completion)
   }
 
   /// Lets go of the handle; reads that are outstanding, and later ones, fail.
@@ -81,30 +82,45 @@ enum LedgerReads {
     from >= 0 && from <= through && through <= last && maxBytes > 0
   }
 
+  /// Reads; where the bookies that `view` names do not have the entries, once more by what metadata say now.
   static func start(
-    id: LedgerID, metadata: LedgerMetadata, codec: LedgerEntryCodec, bookies: LoopBookies, stickySlot: Int,
-    from: EntryID, through: EntryID, last: EntryID, maxBytes: Int, averageSize: Int,
+    _ view: ReadMetadata, codec: LedgerEntryCodec, bookies: LoopBookies, from: EntryID, through: EntryID,
+    last: EntryID, maxBytes: Int, averageSize: Int,
     completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void
   ) {
     guard isPossible(from: from, through: through, last: last, maxBytes: maxBytes) else {
       return bookies.eventLoop.failLater(
         .invalidRequest(
-          "ledger \(id): entries \(from) through \(through) with \(maxBytes) bytes at most were asked for; "
+          "ledger \(view.id): entries \(from) through \(through) with \(maxBytes) bytes at most were asked for; "
             + "0 through \(last) can be read."), completion)
     }
+    let attempt = { (completion: @escaping (Result<[LedgerEntry], LedgerError>) -> Void) in
+      let reader = reader(view.id, view.metadata, bookies, from, through, maxBytes, averageSize)
+      LedgerReadOperation.start(reader, codec: codec, bookies: bookies, completion: completion)
+    }
+    attempt { result in
+      guard case .failure(let error) = result, ReadMetadata.mayExplain(error) else { return completion(result) }
+      view.look { isNew in isNew ? attempt(completion) : completion(result) }
+    }
+  }
+
+  private static func reader(
+    _ id: LedgerID, _ metadata: LedgerMetadata, _ bookies: LoopBookies, _ from: EntryID, _ through: EntryID,
+    _ maxBytes: Int, _ averageSize: Int
+  ) -> LedgerReader {
     var parameters = LedgerReader.Parameters()
     parameters.maximumInFlight = bookies.configuration.maximumReadsInFlight
     parameters.speculativeDelay = bookies.speculativeDelay()
     parameters.allowBatches = bookies.configuration.batchReadEnabled
     // Else each entry is asked of its own first place, and none of the bookies works more than others.
+    let stickySlot = Int(id.magnitude % UInt64(max(1, metadata.ensembleSize)))
     parameters.stickySlot = bookies.configuration.stickyReadsEnabled ? stickySlot : nil
     parameters.expectedEntrySize = max(1, averageSize)
     // In the segment that is being written a bookie may only be late.
     if metadata.state != .closed { parameters.settledBefore = metadata.lastSegment.firstEntry }
-    let reader = LedgerReader(
+    return LedgerReader(
       ledgerID: id, metadata: metadata, from: from, through: through, maxBytes: maxBytes, parameters: parameters,
       ranks: bookies.readRanks(metadata, from, through))
-    LedgerReadOperation.start(reader, codec: codec, bookies: bookies, completion: completion)
   }
 }
 

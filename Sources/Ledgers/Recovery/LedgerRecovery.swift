@@ -21,7 +21,8 @@ struct LedgerRecovery {
     case release(through: EntryID)
     /// Find replacements, for this recovery only; then call `ensembleChanged`.
     case changeEnsemble(LedgerWriter.EnsembleChange)
-    /// Entries of the ledger of which a bookie may not have its copy. Comes before `finished`.
+    /// Entries of the ledger of which a bookie may not have its copy. Has to be stored before the `writeMetadata` behind it
+    /// closes the ledger: then nobody looks for them any more.
     case incomplete(SuspectCopies)
     /// The ledger is closed, as the metadata says.
     case finished(LedgerMetadata)
@@ -96,7 +97,7 @@ struct LedgerRecovery {
   /// Whether it has come to an end, good or bad.
   var isEnded: Bool { phase == .ended }
   /// Whether `tick` has something to watch.
-  var needsTicks: Bool { writer?.needsTicks ?? false }
+  var needsTicks: Bool { !isEnded && writer?.needsTicks ?? false }
 
   // MARK: Events
 
@@ -121,7 +122,6 @@ struct LedgerRecovery {
     case .claiming: fence(&actions)
     case .closing:
       phase = .ended
-      for copies in SuspectCopies.merged(incomplete + doubtful()) { actions.append(.incomplete(copies)) }
       actions.append(.finished(result))
     default: break
     }
@@ -134,11 +134,19 @@ struct LedgerRecovery {
     actions.append(.restart)
   }
 
+  /// Whether the metadata were written is unknown.
+  mutating func metadataFailed(_ error: LedgerError, _ actions: inout [Action]) {
+    guard phase == .claiming || phase == .closing else { return }
+    fail(error, &actions)
+  }
+
   mutating func fenceAnswered(slot: Int, _ answer: FenceAnswer, now: NIODeadline, _ actions: inout [Action]) {
     guard lastStored.indices.contains(slot) else { return }
-    // Also an answer that comes too late to matter for the fence tells what the bookie has.
+    // Also an answer that comes too late to matter for the fence tells what the bookie has; unless its last entry may be one
+    // that was written again meanwhile, perhaps behind a gap.
     switch answer {
-    case .lastConfirmed(_, let last): lastStored[slot] = last
+    case .lastConfirmed(_, let last) where writer == nil || last <= startEntry: lastStored[slot] = last
+    case .lastConfirmed: break
     case .nothing: lastStored[slot] = -1
     case .unknown: break
     }
@@ -296,6 +304,7 @@ struct LedgerRecovery {
     result.state = .closed
     result.lastEntry = nextToDecide - 1
     result.length = length
+    for copies in SuspectCopies.merged(incomplete + doubtful()) { actions.append(.incomplete(copies)) }
     actions.append(.writeMetadata(result))
   }
 

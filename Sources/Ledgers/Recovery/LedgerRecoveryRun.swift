@@ -86,11 +86,15 @@ final class LedgerRecoveryRun: @unchecked Sendable {
   private func write(_ metadata: LedgerMetadata) {
     let over = version
     Task { [self] in
-      do {
+      do throws(LedgerError) {
+        try await bookies.repairs.store(id)
         let written = try await store.write(id, metadata, over: over)
         bookies.eventLoop.execute { self.wrote(written) }
       } catch {
-        bookies.eventLoop.execute { self.promise.fail(error) }
+        bookies.eventLoop.execute {
+          self.recovery.metadataFailed(error, &self.actions)
+          self.perform()
+        }
       }
     }
   }
@@ -177,7 +181,7 @@ final class LedgerRecoveryRun: @unchecked Sendable {
   }
 
   private func scheduleTimer() {
-    guard !isTimerScheduled, !recovery.isEnded, recovery.needsTicks else { return }
+    guard !isTimerScheduled, recovery.needsTicks else { return }
     isTimerScheduled = true
     let period = max(1_000_000, bookies.configuration.addEntryTimeout.nanoseconds / 10)
     bookies.eventLoop.scheduleTask(in: .nanoseconds(period)) {

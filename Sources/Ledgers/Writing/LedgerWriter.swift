@@ -7,59 +7,17 @@ import NIOCore
 /// - An entry is confirmed when its ack quorum is in **and** every entry before it is confirmed.
 /// - While bookies are being replaced the last confirmed entry does not move, so the new segment starts exactly behind it.
 /// - Each place of the ensemble has a generation. Answers to sends of an older generation never count.
-/// - A failure of an entry that is already confirmed is acted upon with the next append.
+/// - A failure of an entry that is already confirmed is acted upon with the next append, or after a while without one.
 /// - Without a replacement the place stays empty as long as every write set still has its ack quorum.
-/// - Which confirmed entries a bookie may not have is known, and said when the bookie has failed, when another one
-///   is looked for, and at the end.
+/// - Which confirmed entries a bookie may not have is known, and said when the bookie has failed. Before a segment may
+///   end everything is said that is known of any bookie: whoever comes after this writer looks at the last segment only.
 struct LedgerWriter {
-  enum Action: Equatable {
-    /// Send the entry to the bookie at `slot`; the answer must name the generation.
-    case send(EntryID, slot: Int, generation: UInt32)
-    /// All entries up to this one are written.
-    case confirm(through: EntryID)
-    /// Find replacements, record the segment, then call `ensembleChanged` or `ensembleChangeFailed`.
-    case changeEnsemble(EnsembleChange)
-    /// All entries from this one on have failed, and all later ones will.
-    case fail(from: EntryID, LedgerError)
-    /// Confirmed entries of which a bookie may not have its copy.
-    case incomplete(SuspectCopies)
-  }
-
-  struct EnsembleChange: Equatable {
-    /// The first entry of the new segment.
-    var firstEntry: EntryID
-    /// The ensemble as it is.
-    var ensemble: [String]
-    /// The places in need of another bookie.
-    var slots: [Int]
-    /// Those of them for which none was found before.
-    var vacant: [Int] = []
-  }
-
-  /// Why an add failed on a bookie.
-  enum Failure: Equatable {
-    /// Another client fenced the ledger: nothing more can be written.
-    case fenced
-    /// The key is wrong.
-    case unauthorized
-    /// This bookie cannot take it; another could.
-    case bookie
-  }
-
-  /// When an entry counts as written.
-  enum Confirmation {
-    /// At its ack quorum.
-    case ackQuorum
-    /// At its ack quorum and when no reachable bookie of its write set is missing: recovery leaves full copies behind.
-    case everyReachable
-  }
-
   private enum SlotState { case healthy, failed, absent }
 
   private struct Slot {
     var generation: UInt32 = 0
     var state = SlotState.healthy
-    /// Confirmed entries that the bookie was sent and has not acknowledged yet, rising.
+    /// Confirmed entries that the bookie was sent and has not acknowledged yet, rising; none that were said.
     var late = Deque<EntryID>()
     /// Confirmed entries that it may never get; not said yet.
     var incomplete: SuspectCopies?
@@ -121,7 +79,9 @@ struct LedgerWriter {
   var isIdle: Bool { pending.isEmpty && change == nil }
   var pendingCount: Int { pending.count }
   /// Whether `tick` has something to watch.
-  var needsTicks: Bool { failure == nil && (!pending.isEmpty || slots.contains { $0.state == .absent }) }
+  var needsTicks: Bool {
+    failure == nil && !isFinished && (!pending.isEmpty || slots.contains { $0.state != .healthy })
+  }
   /// The places that have no bookie at present.
   var absentSlots: [Int] { slots.indices.filter { slots[$0].state == .absent } }
 
@@ -169,31 +129,47 @@ struct LedgerWriter {
       return
     }
     fail(slot)
-    if !isFinished, entry > lastAddConfirmed {
-      if change == nil { startChange(&actions) }
+    if !isFinished, change == nil, !pending.isEmpty {
+      startChange(&actions)
     } else {
       // Nothing may follow for long, or ever.
       sayIncomplete(slot, &actions)
     }
   }
 
-  /// The bookies at these places have gone for good, as far as one can know, though no add has failed: they are replaced
-  /// without waiting for one.
+  /// The bookies at these places have gone for good, as far as one can know: they are replaced without waiting for an add
+  /// that fails, or for the next append.
   mutating func gone(_ places: [Int], _ actions: inout [Action]) {
     guard failure == nil, !isFinished else { return }
     var isNews = false
-    for slot in places where slots.indices.contains(slot) && slots[slot].state == .healthy {
-      fail(slot)
+    for slot in places where slots.indices.contains(slot) && slots[slot].state != .absent {
+      if slots[slot].state == .healthy { fail(slot) }
       isNews = true
     }
     if isNews, change == nil { startChange(&actions) }
   }
 
-  /// The ledger is closed: nothing is appended any more, late acknowledgements may still come.
+  /// There may be bookies now for the places that have none.
+  mutating func lookAgain(_ actions: inout [Action]) {
+    guard failure == nil, !isFinished, change == nil, !absentSlots.isEmpty else { return }
+    startChange(&actions)
+  }
+
+  /// The ledger is about to be closed: nothing is appended any more. All copies are said that no bookie has acknowledged;
+  /// late acknowledgements may still come, and do not matter.
   mutating func finish(_ actions: inout [Action]) {
     guard !isFinished else { return }
     isFinished = true
-    for slot in slots.indices { sayIncomplete(slot, &actions) }
+    sayAllThatIsMissing(&actions)
+  }
+
+  /// Whether some bookie has not acknowledged all that is confirmed, and still may.
+  var hasLateCopies: Bool { slots.contains { !$0.late.isEmpty } }
+
+  /// The client ends: no answer will come any more.
+  mutating func shutDown(_ actions: inout [Action]) {
+    guard failure == nil else { return }
+    if isFinished { sayAllThatIsMissing(&actions) } else { fail(.shutDown, &actions) }
   }
 
   /// The segment from `change.firstEntry` on is recorded with `newEnsemble`. Places of the change that are not in
@@ -239,7 +215,7 @@ struct LedgerWriter {
 
   /// Time has passed.
   mutating func tick(now: NIODeadline, _ actions: inout [Action]) {
-    guard failure == nil else { return }
+    guard failure == nil, !isFinished else { return }
     if let quorumTimeout, let oldest = pending.first, oldest.appendedAt + quorumTimeout <= now {
       return fail(
         .timeout("entry \(lastAddConfirmed + 1) of ledger \(ledgerID) did not reach its ack quorum."), &actions)
@@ -256,7 +232,12 @@ struct LedgerWriter {
         }
       }
     }
-    if change == nil, timedOut || retryAt <= now { startChange(&actions) }
+    guard change == nil else { return }
+    if timedOut || retryAt <= now {
+      startChange(&actions)
+    } else if retryAt == .distantFuture, slots.contains(where: { $0.state == .failed }) {
+      retryAt = now + retryDelay
+    }
   }
 
   // MARK: Rules
@@ -267,8 +248,7 @@ struct LedgerWriter {
       firstEntry: lastAddConfirmed + 1, ensemble: ensemble,
       slots: slots.indices.filter { slots[$0].state != .healthy }, vacant: absentSlots)
     change = started
-    // Before their segment may end: who recovers the ledger after a crash looks at its last segment only.
-    for slot in started.slots { sayIncomplete(slot, &actions) }
+    sayAllThatIsMissing(&actions)
     actions.append(.changeEnsemble(started))
   }
 
@@ -344,8 +324,19 @@ struct LedgerWriter {
 
   private mutating func fail(_ slot: Int) {
     slots[slot].state = .failed
+    giveUpLate(slot)
+  }
+
+  private mutating func giveUpLate(_ slot: Int) {
     for entry in [slots[slot].late.first, slots[slot].late.last].compactMap({ $0 }) { noteIncomplete(slot, entry) }
     slots[slot].late.removeAll()
+  }
+
+  private mutating func sayAllThatIsMissing(_ actions: inout [Action]) {
+    for slot in slots.indices {
+      giveUpLate(slot)
+      sayIncomplete(slot, &actions)
+    }
   }
 
   private mutating func noteIncomplete(_ slot: Int, _ entry: EntryID) {
@@ -363,10 +354,7 @@ struct LedgerWriter {
 
   private mutating func fail(_ error: LedgerError, _ actions: inout [Action]) {
     // What is late may still arrive, but nobody will hear of it.
-    for slot in slots.indices {
-      fail(slot)
-      sayIncomplete(slot, &actions)
-    }
+    sayAllThatIsMissing(&actions)
     failure = error
     change = nil
     pending.removeAll()

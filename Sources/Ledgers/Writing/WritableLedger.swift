@@ -17,22 +17,29 @@ public final class WritableLedger: @unchecked Sendable {
   /// The loop that all other members belong to, and on which completions run.
   public let eventLoop: any EventLoop
 
-  private let bookies: LoopBookies
-  private let store: LedgerMetadataStore
-  private let selector: EnsembleSelector
+  let bookies: LoopBookies
+  let store: LedgerMetadataStore
+  let selector: EnsembleSelector
   private let codec: LedgerEntryCodec
   private let key: LedgerMasterKey
-  private let logger: Logger
+  let logger: Logger
 
-  private var current: LedgerMetadataStore.Versioned
-  private var writer: LedgerWriter
-  private var actions: [LedgerWriter.Action] = []
+  var current: LedgerMetadataStore.Versioned {
+    didSet { view.replace(current.metadata) }
+  }
+  var writer: LedgerWriter
+  var actions: [LedgerWriter.Action] = []
   private var isPerforming = false
   private var isTimerScheduled = false
   private var connections: [BookieConnection] = []
   /// From the first entry that is not confirmed on.
   private var outgoing = Deque<Outgoing>()
-  private var closing: EventLoopPromise<CloseResult>?
+  var closing: EventLoopPromise<CloseResult>?
+  private var lateCopiesUntil: NIODeadline?
+  /// Whether all that may take long is done for places without a bookie: what is left is to record another one.
+  var isPrepared = false
+  var isPreparing = false
+  private let view: ReadMetadata
   private lazy var reads = SequentialReads(
     bookies: bookies, lastEntry: { [weak self] in self?.writer.lastAddConfirmed ?? -1 }
   ) { [weak self, id, eventLoop] from, through, maxBytes, completion in
@@ -50,6 +57,7 @@ public final class WritableLedger: @unchecked Sendable {
     self.store = store
     self.selector = selector
     self.current = metadata
+    self.view = ReadMetadata(id: id, metadata.metadata, store: store, eventLoop: bookies.eventLoop)
     self.codec = LedgerEntryCodec(digest: metadata.metadata.digest, password: metadata.metadata.password)
     self.key = LedgerMasterKey(password: metadata.metadata.password)
     var logger = bookies.logger
@@ -89,7 +97,6 @@ public final class WritableLedger: @unchecked Sendable {
     outgoing.append(Outgoing(bytes: codec.encode(entryHeader, header, body), start: now, completion: completion))
     _ = writer.append(size: size, now: now, &actions)
     perform()
-    scheduleTimer()
   }
 
   /// The last entry that is acknowledged, with all before it; -1 if none.
@@ -129,15 +136,14 @@ public final class WritableLedger: @unchecked Sendable {
     _ from: EntryID, _ through: EntryID, _ maxBytes: Int, _ completion: @escaping SequentialReads.Completion
   ) {
     LedgerReads.start(
-      id: id, metadata: current.metadata, codec: codec, bookies: bookies,
-      stickySlot: Int(id.magnitude % UInt64(max(1, current.metadata.ensembleSize))), from: from, through: through,
-      last: writer.lastAddConfirmed, maxBytes: maxBytes,
-      averageSize: Int(writer.confirmedLength / max(1, writer.lastAddConfirmed + 1)), completion: completion)
+      view, codec: codec, bookies: bookies, from: from, through: through, last: writer.lastAddConfirmed,
+      maxBytes: maxBytes, averageSize: Int(writer.confirmedLength / max(1, writer.lastAddConfirmed + 1)),
+      completion: completion)
   }
 
   // MARK: Closing
 
-  private struct CloseResult: Sendable {
+  struct CloseResult: Sendable {
     var lastEntry: EntryID
     var length: Int64
   }
@@ -168,18 +174,20 @@ public final class WritableLedger: @unchecked Sendable {
     case nil where !writer.isIdle: return
     default: break
     }
+    guard !waitsForLateCopies() else { return }
     hasStartedClosing = true
     let result = CloseResult(lastEntry: writer.lastAddConfirmed, length: writer.confirmedLength)
     let start = current
+    writer.finish(&actions)
+    perform()
     Task { [self] in
       do {
-        let closed = try await writeClosed(result, over: start)
+        // Once it is closed nobody looks for what is missing, unless it is marked.
+        try await bookies.repairs.store(id)
+        let closed = try await store.close(id, lastEntry: result.lastEntry, length: result.length, over: start)
         eventLoop.execute {
           self.current = closed
-          // What is late may still arrive; of what does not, auto-recovery is told.
           self.bookies.remove(self.id)
-          self.writer.finish(&self.actions)
-          self.perform()
           closing.succeed(result)
         }
       } catch {
@@ -188,33 +196,26 @@ public final class WritableLedger: @unchecked Sendable {
     }
   }
 
-  private func writeClosed(
-    _ result: CloseResult, over start: LedgerMetadataStore.Versioned
-  ) async throws(LedgerError) -> LedgerMetadataStore.Versioned {
-    var versioned = start
-    while true {
-      switch versioned.metadata.state {
-      case .open: break
-      case .inRecovery: throw .fenced(id)
-      case .closed:
-        guard versioned.metadata.lastEntry == result.lastEntry, versioned.metadata.length == result.length else {
-          throw .fenced(id)
-        }
-        return versioned
-      }
-      versioned.metadata.state = .closed
-      versioned.metadata.lastEntry = result.lastEntry
-      versioned.metadata.length = result.length
-      if let version = try await store.write(id, versioned.metadata, over: versioned.version) {
-        return LedgerMetadataStore.Versioned(metadata: versioned.metadata, version: version)
-      }
-      versioned = try await store.read(id)
-    }
+  /// A bookie that is just behind is waited for, for a moment, so that its copies need not be looked at.
+  private func waitsForLateCopies() -> Bool {
+    guard writer.hasLateCopies, writer.failure == nil else { return false }
+    if let lateCopiesUntil { return NIODeadline.now() < lateCopiesUntil }
+    let patience = bookies.configuration.lateCopiesDelay
+    lateCopiesUntil = .now() + patience
+    eventLoop.scheduleTask(in: patience) { self.closeWhenIdle() }
+    return true
+  }
+
+  /// The client ends.
+  func shutDown() {
+    eventLoop.assertInEventLoop()
+    writer.shutDown(&actions)
+    perform()
   }
 
   // MARK: Carrying out
 
-  private func perform() {
+  func perform() {
     guard !isPerforming else { return }
     isPerforming = true
     var next = 0
@@ -231,6 +232,7 @@ public final class WritableLedger: @unchecked Sendable {
     }
     actions.removeAll(keepingCapacity: true)
     isPerforming = false
+    scheduleTimer()
     if closing != nil { closeWhenIdle() }
   }
 
@@ -265,7 +267,7 @@ public final class WritableLedger: @unchecked Sendable {
     }
   }
 
-  private func connect() {
+  func connect() {
     connections = writer.ensemble.map { bookies.connection(to: $0) }
   }
 
@@ -282,106 +284,6 @@ public final class WritableLedger: @unchecked Sendable {
       self.writer.tick(now: .now(), &self.actions)
       self.perform()
       self.bookies.replaceSlowBookies()
-      self.scheduleTimer()
-    }
-  }
-
-  // MARK: Ensemble changes
-
-  /// Bookies that are registered no more are replaced, if there are others, although nothing was sent that could fail:
-  /// else an idle ledger would stay on them for ever.
-  func replace(_ gone: Set<String>) {
-    eventLoop.assertInEventLoop()
-    guard closing == nil, writer.failure == nil, writer.change == nil else { return }
-    let slots = writer.ensemble.indices.filter { gone.contains(writer.ensemble[$0]) }
-    guard !slots.isEmpty else { return }
-    let found = selector.replacements(for: slots, in: writer.ensemble, of: current.metadata)
-    writer.gone(found.slots, &actions)
-    perform()
-  }
-
-  /// Bookies that are much slower than others are replaced where there are others that did not fail of late: a slow bookie
-  /// is better than one that may fail, or none.
-  func replace(slow: Set<String>) {
-    eventLoop.assertInEventLoop()
-    guard closing == nil, writer.failure == nil, writer.change == nil else { return }
-    let slots = writer.ensemble.indices.filter { slow.contains(writer.ensemble[$0]) }
-    let doubtful = bookies.directory.suspects.union(slow)
-    let found = selector.replacements(for: slots, in: writer.ensemble, of: current.metadata, suspects: doubtful)
-    let better = found.slots.filter { !doubtful.contains(found.ensemble[$0]) }
-    guard !better.isEmpty else { return }
-    logger.warning(
-      "A bookie is much slower than others and is replaced.",
-      metadata: ["bookies": "\(better.map { writer.ensemble[$0] }.joined(separator: ","))"])
-    writer.gone(better, &actions)
-    perform()
-  }
-
-  private func changeEnsemble(_ change: LedgerWriter.EnsembleChange) {
-    for slot in change.slots where !change.vacant.contains(slot) {
-      bookies.directory.noteFailure(of: change.ensemble[slot])
-    }
-    let start = current
-    Task { [self] in
-      do {
-        var (ensemble, replaced) = selector.replacements(for: change, of: start.metadata)
-        if replaced.isEmpty {
-          try await bookies.directory.refresh()
-          (ensemble, replaced) = selector.replacements(for: change, of: start.metadata)
-        }
-        guard !replaced.isEmpty else { return finish(change, ensemble, [], start) }
-        let versioned = try await record(ensemble, from: change.firstEntry, over: start)
-        finish(change, ensemble, replaced, versioned)
-      } catch let error as LedgerError {
-        fail(change, error)
-      } catch {
-        fail(change, .metadata("\(error)"))
-      }
-    }
-  }
-
-  /// Names the ensemble in the metadata, unless the ledger is not ours to write any more.
-  private func record(
-    _ ensemble: [String], from firstEntry: EntryID, over start: LedgerMetadataStore.Versioned
-  ) async throws(LedgerError) -> LedgerMetadataStore.Versioned {
-    var versioned = start
-    while true {
-      guard versioned.metadata.state == .open else { throw .fenced(id) }
-      guard versioned.metadata.lastSegment.firstEntry <= firstEntry else {
-        throw .metadata("ledger \(id) has a segment beyond entry \(firstEntry) that its writer does not know.")
-      }
-      versioned.metadata.setEnsemble(ensemble, from: firstEntry)
-      if let version = try await store.write(id, versioned.metadata, over: versioned.version) {
-        return LedgerMetadataStore.Versioned(metadata: versioned.metadata, version: version)
-      }
-      versioned = try await store.read(id)
-    }
-  }
-
-  private func finish(
-    _ change: LedgerWriter.EnsembleChange, _ ensemble: [String], _ replaced: [Int],
-    _ versioned: LedgerMetadataStore.Versioned
-  ) {
-    eventLoop.execute { [self] in
-      logger.info(
-        replaced.isEmpty ? "No other bookie for a place of the ensemble." : "Ensemble changed.",
-        metadata: [
-          "firstEntry": "\(change.firstEntry)", "from": "\(change.ensemble.joined(separator: ","))",
-          "to": "\(ensemble.joined(separator: ","))",
-        ])
-      if !replaced.isEmpty { bookies.figures.ensembleChanges += 1 }
-      current = versioned
-      writer.ensembleChanged(ensemble, replaced: replaced, now: .now(), &actions)
-      connect()
-      perform()
-      scheduleTimer()
-    }
-  }
-
-  private func fail(_ change: LedgerWriter.EnsembleChange, _ error: LedgerError) {
-    eventLoop.execute { [self] in
-      writer.ensembleChangeFailed(error, &actions)
-      perform()
     }
   }
 }
@@ -393,6 +295,7 @@ extension WritableLedger: BookieAddReceiver {
     } else {
       let failure = LedgerWriter.Failure(code)
       writer.failed(entry, slot: slot, generation: generation, failure, &actions)
+      scheduleTimer()
     }
     if !actions.isEmpty || closing != nil { perform() }
   }

@@ -50,7 +50,6 @@ public final class BookieProcess: Sendable {
       let registry = LocalBookieRegistry()
       registry.register(bookie)
       client.localBookies = registry
-      if configuration.bookie.networkLocation != nil { client.placement = RackAwarePlacement() }
       if let certificate = configuration.bookie.tlsCertificatePath {
         // One bookie is another one's client when it repairs ledgers.
         client.tls = try TLSContext(
@@ -58,6 +57,7 @@ public final class BookieProcess: Sendable {
             certificateChainFile: certificate, privateKeyFile: configuration.bookie.tlsKeyPath,
             trustRootsFile: configuration.bookie.tlsTrustPath, verification: .certificate), role: .client)
       }
+      client.placement = configuration.placement.placement
       client.maximumFrameSize = configuration.bookie.maximumFrameSize
       let ledgers = LedgerClient(metadata: metadata, group: group, configuration: client, logger: logger)
       var autoRecovery: AutoRecovery?

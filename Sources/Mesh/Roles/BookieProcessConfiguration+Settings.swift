@@ -34,6 +34,15 @@ extension BookieProcessConfiguration {
     "auditorLedgerVerificationPercentage": integer(\.autoRecovery.auditorLedgerVerificationPercentage, 0...100),
     "rereplicationEntryBatchSize": integer(\.autoRecovery.rereplicationEntryBatchSize, 1...100_000),
     "replicationRateByBytes": integer(\.autoRecovery.replicationRateByBytes, 0...Int.max),
+    "bookkeeperClientRackawarePolicyEnabled": flag(\.placement.bookkeeperClientRackawarePolicyEnabled),
+    "bookkeeperClientRegionawarePolicyEnabled": flag(\.placement.bookkeeperClientRegionawarePolicyEnabled),
+    "bookkeeperClientMinNumRacksPerWriteQuorum": integer(racks, 1...1024),
+    "minNumRacksPerWriteQuorum": integer(racks, 1...1024),
+    "bookkeeperClientEnforceMinNumRacksPerWriteQuorum": flag(enforcesRacks),
+    "enforceMinNumRacksPerWriteQuorum": flag(enforcesRacks),
+    "bookkeeperDiskWeightBasedPlacementEnabled": flag(weighsDisks),
+    "diskWeightBasedPlacementEnabled": flag(weighsDisks),
+    "ensemblePlacementPolicy": policy,
     "httpServerEnabled": {
       guard let isEnabled = Bool($1.lowercased()) else { return false }
       $0.httpServerPort = isEnabled ? $0.httpServerPort ?? 8000 : nil
@@ -85,6 +94,22 @@ extension BookieProcessConfiguration {
     "scrubInterval": seconds(\.bookie.scrubInterval),
     "scrubRateByBytes": integer(\.bookie.scrubRateByBytes, 1...Int.max),
   ]
+
+  private static let racks: Path<Int> = \.placement.bookkeeperClientMinNumRacksPerWriteQuorum
+  private static let enforcesRacks: Path<Bool> = \.placement.bookkeeperClientEnforceMinNumRacksPerWriteQuorum
+  private static let weighsDisks: Path<Bool> = \.placement.bookkeeperDiskWeightBasedPlacementEnabled
+
+  /// BookKeeper's names of classes, with or without their packages.
+  private static let policy: Setting = { configuration, name in
+    let known: [String: (rack: Bool, region: Bool)] = [
+      "RackawareEnsemblePlacementPolicy": (true, false), "RegionAwareEnsemblePlacementPolicy": (false, true),
+      "DefaultEnsemblePlacementPolicy": (false, false),
+    ]
+    guard let policy = known[name.split(separator: ".").last.map(String.init) ?? ""] else { return false }
+    configuration.placement.bookkeeperClientRackawarePolicyEnabled = policy.rack
+    configuration.placement.bookkeeperClientRegionawarePolicyEnabled = policy.region
+    return true
+  }
 
   private static func text(_ path: Path<String>) -> Setting {
     {

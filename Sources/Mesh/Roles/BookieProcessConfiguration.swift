@@ -15,6 +15,8 @@ public struct BookieProcessConfiguration: Sendable {
   public var autoRecoveryDaemonEnabled = true
   /// How it does.
   public var autoRecovery = AutoRecoveryConfiguration()
+  /// Where repairs put copies: to be the same as the brokers' settings, whose names are taken besides BookKeeper's.
+  public var placement = BookkeeperClientSettings()
   /// Address of the HTTP port (`httpServerHost`).
   public var httpServerHost = "127.0.0.1"
   /// Port for health, metrics and administration; 0 takes a free one; nil: none (`httpServerEnabled`, `httpServerPort`).
@@ -73,6 +75,7 @@ public struct BookieProcessConfiguration: Sendable {
     guard !bookie.tlsClientAuthentication || (bookie.tlsCertificatePath != nil && bookie.tlsTrustPath != nil) else {
       throw MeshError("tlsClientAuthentication needs tlsCertificatePath, tlsKeyStore and tlsTrustStore")
     }
+    try placement.validate()
     guard (metadataTLS?.certificateFilePath == nil) == (metadataTLS?.keyFilePath == nil) else {
       throw MeshError("give both metadataStoreTlsCertificateFilePath and metadataStoreTlsKeyFilePath, or neither")
     }

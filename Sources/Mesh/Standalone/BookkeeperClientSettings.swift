@@ -150,7 +150,8 @@ public struct BookkeeperClientSettings: Codable, Sendable, Equatable {
     configuration.placement = placement
   }
 
-  private var placement: any PlacementPolicy {
+  /// Which bookies get the copies of an entry.
+  var placement: any PlacementPolicy {
     let weighs = bookkeeperDiskWeightBasedPlacementEnabled
     let minimum = bookkeeperClientMinNumRacksPerWriteQuorum
     let enforces = bookkeeperClientEnforceMinNumRacksPerWriteQuorum

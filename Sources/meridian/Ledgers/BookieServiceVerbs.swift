@@ -95,7 +95,8 @@ enum BookieServiceVerbs {
       commandName: "set-rack", abstract: "Say in which failure domain, and in which affinity group, a bookie is.",
       discussion: """
         It goes before what the bookie says of itself. Copies of an entry are kept in different racks where the placement
-        policy is one that knows of them.
+        policy is one that knows of them. Half a minute after the last change the auditor checks where copies are, and has
+        those moved that are in the same rack.
 
         Example: meridian ledgers set-rack bookie-1 /zone-a/rack-3 --group fast
         Example: meridian ledgers set-rack bookie-1 --clear

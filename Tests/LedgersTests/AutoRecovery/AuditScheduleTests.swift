@@ -4,11 +4,12 @@ import Testing
 
 @Suite struct AuditScheduleTests {
   private static func make(
-    delay: Int64 = 1_000, contents: Int64 = 0, times: UnderReplicationStore.AuditTimes = .init(bookies: 1)
+    delay: Int64 = 1_000, contents: Int64 = 0, placement: Int64 = 0,
+    times: UnderReplicationStore.AuditTimes = .init(bookies: 1)
   ) -> AuditSchedule {
     AuditSchedule(
       limits: .init(
-        bookieCheckIntervalMs: 1_000_000, contentCheckIntervalMs: contents, placementCheckIntervalMs: 0,
+        bookieCheckIntervalMs: 1_000_000, contentCheckIntervalMs: contents, placementCheckIntervalMs: placement,
         lostBookieDelayMs: delay), times: times, nowMs: 10_000)
   }
 
@@ -88,5 +89,28 @@ import Testing
     #expect(
       Self.tick(&schedule, nowMs: 16_000, usable: Self.all, isRequested: false) == [.contents])
     #expect(schedule.times.contents == 16_000)
+  }
+
+  @Test func whenBookiesWereMovedPlacementIsCheckedOnceTheyStayThere() {
+    var schedule = Self.make(placement: 1_000_000)
+    var checks: [Int64] = []
+    let places: [Int64: [String: String]] = [
+      10_000: ["a": "/1", "b": "/1"], 13_000: ["a": "/1"], 20_000: ["a": "/2", "b": "/1", "c": "/3"],
+      20_500: ["a": "/2", "b": "/4"],
+    ]
+    for nowMs in stride(from: Int64(10_000), through: 40_000, by: 500) {
+      if let now = places[nowMs] { schedule.found(now, nowMs: nowMs) }
+      if Self.tick(&schedule, nowMs: nowMs, usable: Self.all, isRequested: false).contains(.placement) {
+        checks.append(nowMs)
+      }
+    }
+    #expect(checks == [21_500])
+  }
+
+  @Test func aTimeThatIsStillToComeIsOfAnotherClock() {
+    var schedule = Self.make(delay: 0, contents: 5_000, times: .init(bookies: 9_000, contents: 9_000_000))
+    #expect(
+      Self.tick(&schedule, nowMs: 14_999, usable: Self.all, isRequested: false) == [.bookies(waitingFor: [])])
+    #expect(Self.tick(&schedule, nowMs: 15_000, usable: Self.all, isRequested: false) == [.contents])
   }
 }

@@ -16,7 +16,7 @@ import Testing
       let ledger = try await client.createLedger(options, on: cluster.loop)
       #expect(try await LedgerLoad.run(ledger, count: 100, window: 5).acknowledged == 100)
       // Keys of auto-recovery are below the same root.
-      try await client.marks.mark(ids[0]) { $0.add(lost: ["nobody"]) }
+      try await client.marks.mark(ids[0]) { _ = $0.add(lost: ["nobody"], nowMs: 0) }
 
       var seen: [LedgerID] = []
       var after: LedgerID?
@@ -55,7 +55,7 @@ import Testing
       let operations = LedgerOperator(client: client)
       let options = LedgerOptions(ensembleSize: 1, writeQuorumSize: 1, ackQuorumSize: 1)
       let id = try await client.createLedger(options, on: cluster.loop).id
-      try await client.marks.mark(id) { $0.add(lost: ["nobody"]) }
+      try await client.marks.mark(id) { _ = $0.add(lost: ["nobody"], nowMs: 0) }
       await #expect(throws: LedgerError.self) { try await operations.format(confirmation: "yes") }
       await #expect(throws: LedgerError.self) {
         try await operations.format(confirmation: LedgerOperator.formatConfirmation)

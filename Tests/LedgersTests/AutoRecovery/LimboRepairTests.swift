@@ -153,7 +153,7 @@ import Testing
       try await cluster.metadata.put(lock, [])
       #expect(try await bookie.collectOverReplicatedLedgers() == 0)
       try await cluster.metadata.delete(lock)
-      try await client.marks.mark(ledger.id) { $0.add(lost: ["gone"]) }
+      try await client.marks.mark(ledger.id) { _ = $0.add(lost: ["gone"], nowMs: 0) }
       #expect(try await bookie.collectOverReplicatedLedgers() == 0)
       try await cluster.metadata.delete(UnderReplicationStore.ledgers + "\(ledger.id)")
 

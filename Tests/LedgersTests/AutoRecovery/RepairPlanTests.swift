@@ -78,6 +78,38 @@ import Testing
     #expect(Self.plan(open, suspects: [.init(bookie: "b", first: 5, last: 6)], lost: ["b"]).restorations.isEmpty)
   }
 
+  @Test func copiesOfBookiesThatARecoveryMayBeAboutToNameWaitForIt() {
+    let doubt = [SuspectCopies(bookie: "x", first: 3, last: 4)]
+    func plan(_ state: LedgerMetadata.State) -> RepairPlan {
+      Self.plan(Self.metadata([(0, ["a", "b", "c"])], state: state, last: state == .closed ? 9 : -1), suspects: doubt)
+    }
+    #expect(plan(.inRecovery).waitsForRecovery && !plan(.inRecovery).isEmpty)
+    #expect(plan(.open).isEmpty)
+    #expect(plan(.closed).isEmpty)
+    #expect(!Self.plan(Self.metadata([(0, ["a", "x", "c"])], state: .inRecovery), suspects: doubt).waitsForRecovery)
+  }
+
+  @Test func newsThatRepeatsItselfIsCountedAndALossHasItsOwnTime() {
+    var mark = UnderReplicatedLedger(ledgerID: 1, sinceMs: 100)
+    mark.nextAttemptMs = 900
+    let isNew = mark.add(suspects: [.init(bookie: "a", first: 1, last: 2)])
+    #expect(isNew)
+    #expect(mark.nextAttemptMs == 0)
+    mark.nextAttemptMs = 900
+    let before = mark.reports
+    let known = mark.add(suspects: [.init(bookie: "a", first: 1, last: 2)])
+    #expect(!known && mark.reports != before)
+    #expect(mark.nextAttemptMs == 900, "else a reader would have it tried without a pause")
+    mark.add(lost: ["b"], nowMs: 5_000)
+    mark.add(lost: ["b", "c"], nowMs: 6_000)
+    #expect(mark.lostBookies == ["b", "c"])
+    #expect(mark.lostMs("b") == 5_000 && mark.lostMs("c") == 6_000 && mark.lostMs("d") == 100)
+    mark.drop { $0 == "b" }
+    #expect(mark.lostBookies == ["c"])
+    mark.add(lost: ["b"], nowMs: 9_000)
+    #expect(mark.lostMs("b") == 9_000)
+  }
+
   @Test func rangesInDoubtAreJoinedAndBounded() {
     let many = (0..<2_000).map { SuspectCopies(bookie: "a", first: EntryID($0) * 1_000, last: EntryID($0) * 1_000) }
     let merged = SuspectCopies.merged(many.shuffled() + [.init(bookie: "b", first: 1, last: 2)])

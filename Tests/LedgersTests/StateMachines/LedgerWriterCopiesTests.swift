@@ -61,17 +61,34 @@ import Testing
     #expect(Self.incomplete(actions) == [.init(bookie: "c", first: 2, last: 3)])
   }
 
-  @Test func whatFailsAfterTheEndIsSaidAtOnce() {
+  @Test func whatIsLateAtTheEndIsSaidBeforeIt() {
     var (writer, actions) = Self.writer(entries: 3)
-    writer.finish(&actions)
-    #expect(actions.isEmpty, "it may still arrive")
     writer.acknowledged(0, slot: 2, generation: 0, &actions)
-    writer.failed(1, slot: 2, generation: 0, .bookie, &actions)
+    #expect(writer.hasLateCopies)
+    writer.finish(&actions)
+    // It may still arrive, but a writer that dies when its ledger is closed says nothing any more.
     #expect(Self.incomplete(actions) == [.init(bookie: "c", first: 1, last: 2)])
+    #expect(!writer.hasLateCopies)
+    actions = []
+    writer.failed(1, slot: 2, generation: 0, .bookie, &actions)
+    #expect(actions.isEmpty)
     #expect(writer.failure == nil)
     // Even a fence is only an answer of one bookie now.
     writer.failed(1, slot: 1, generation: 0, .fenced, &actions)
     #expect(writer.failure == nil)
+  }
+
+  @Test func whatIsLateIsSaidWhenTheClientEndsAndWhenASegmentMay() {
+    var (writer, actions) = Self.writer(entries: 2)
+    var ending = writer
+    ending.shutDown(&actions)
+    #expect(Self.incomplete(actions) == [.init(bookie: "c", first: 0, last: 1)])
+    #expect(ending.failure == .shutDown)
+    // Bookie c is only late, and another one is replaced: who recovers the ledger does not look at the old segment.
+    actions = []
+    writer.gone([0], &actions)
+    #expect(Self.incomplete(actions) == [.init(bookie: "c", first: 0, last: 1)])
+    #expect(actions.last == .changeEnsemble(.init(firstEntry: 2, ensemble: ["a", "b", "c"], slots: [0])))
   }
 
   @Test func aBookieThatIsGoneIsReplacedWithoutAnyAppend() {

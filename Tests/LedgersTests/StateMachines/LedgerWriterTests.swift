@@ -126,10 +126,53 @@ import Testing
     actions = []
     writer.failed(0, slot: 2, generation: 0, .bookie, &actions)
     #expect(actions == [.incomplete(.init(bookie: "b2", first: 0, last: 0))])
+    // Unless the bookie is known to be gone, or nothing is appended for long.
+    var idle = writer
+    var others: [Action] = []
+    idle.gone([2], &others)
+    #expect(others == [.changeEnsemble(.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2]))])
+    idle = writer
+    others = []
+    #expect(idle.needsTicks)
+    for second in [1, 5] { idle.tick(now: Self.at(Int64(second)), &others) }
+    #expect(others.isEmpty)
+    idle.tick(now: Self.at(6), &others)
+    #expect(Self.changes(others).map(\.slots) == [[2]])
     actions = []
     _ = writer.append(size: 1, now: Self.at(0), &actions)
     #expect(Self.changes(actions) == [.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2])])
     #expect(actions.dropFirst() == [.send(1, slot: 1, generation: 0), .send(1, slot: 0, generation: 0)])
+  }
+
+  @Test func aFailureOfAConfirmedEntryIsActedUponAtOnceWhileOthersWait() {
+    var writer = Self.make(3, 3, 2)
+    var actions: [Action] = []
+    for _ in 0..<2 { _ = writer.append(size: 1, now: Self.at(0), &actions) }
+    for slot in 0...1 { writer.acknowledged(0, slot: slot, generation: 0, &actions) }
+    actions = []
+    writer.failed(0, slot: 2, generation: 0, .bookie, &actions)
+    // Else entry 1 would be confirmed by two, and nobody told until the next append.
+    #expect(
+      actions == [
+        .incomplete(.init(bookie: "b2", first: 0, last: 0)),
+        .changeEnsemble(.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2])),
+      ])
+  }
+
+  @Test func aClosedLedgerNeedsNothingMore() {
+    var writer = Self.make(3, 3, 2)
+    var actions: [Action] = []
+    _ = writer.append(size: 1, now: Self.at(0), &actions)
+    writer.failed(0, slot: 2, generation: 0, .bookie, &actions)
+    writer.ensembleChanged(["b0", "b1", "b2"], replaced: [], now: Self.at(0), &actions)
+    for slot in 0...1 { writer.acknowledged(0, slot: slot, generation: 0, &actions) }
+    #expect(writer.needsTicks, "a place is vacant")
+    writer.finish(&actions)
+    actions = []
+    #expect(!writer.needsTicks)
+    writer.tick(now: Self.at(100), &actions)
+    writer.lookAgain(&actions)
+    #expect(actions.isEmpty)
   }
 
   @Test func fencingFailsEverythingAndForEver() {

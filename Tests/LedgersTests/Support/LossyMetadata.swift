@@ -1,15 +1,25 @@
 import MetadataStore
 import NIOConcurrencyHelpers
 
-/// A metadata store that makes changes to ledgers' metadata, and loses the answers to some of them.
+/// A metadata store that makes changes to ledgers' metadata, and loses the answers to some of them; or answers nothing.
 final class LossyMetadata: MetadataStore {
   private let store: any MetadataStore
-  private let state = NIOLockedValueBox((answersToLose: 0, lost: 0))
+  private let state = NIOLockedValueBox((answersToLose: 0, lost: 0, isDown: false))
 
   init(_ store: any MetadataStore) { self.store = store }
 
   /// Loses the answers to the next `count` changes of ledgers.
   func loseAnswers(_ count: Int) { state.withLockedValue { $0.answersToLose = count } }
+
+  /// Whether it answers nothing but errors, and changes nothing.
+  var isDown: Bool {
+    get { state.withLockedValue { $0.isDown } }
+    set { state.withLockedValue { $0.isDown = newValue } }
+  }
+
+  private func checkIsUp() throws {
+    if isDown { throw MetadataError.storage("out of reach") }
+  }
 
   /// Answers that were lost.
   var lost: Int { state.withLockedValue { $0.lost } }
@@ -17,6 +27,7 @@ final class LossyMetadata: MetadataStore {
   func put(
     _ key: String, _ value: [UInt8], expected: ExpectedVersion, lease: MetadataLease?
   ) async throws -> MetadataVersion {
+    try checkIsUp()
     let version = try await store.put(key, value, expected: expected, lease: lease)
     let isLost = state.withLockedValue { state in
       guard state.answersToLose > 0, key.hasPrefix("/ledgers/"), key.last?.isNumber == true else { return false }
@@ -28,18 +39,23 @@ final class LossyMetadata: MetadataStore {
     return version
   }
 
-  func get(_ key: String) async throws -> MetadataRecord? { try await store.get(key) }
+  func get(_ key: String) async throws -> MetadataRecord? {
+    try checkIsUp()
+    return try await store.get(key)
+  }
 
   func delete(_ key: String, expected: ExpectedVersion) async throws {
     try await store.delete(key, expected: expected)
   }
 
   func list(prefix: String, after: String?, limit: Int) async throws -> [MetadataRecord] {
-    try await store.list(prefix: prefix, after: after, limit: limit)
+    try checkIsUp()
+    return try await store.list(prefix: prefix, after: after, limit: limit)
   }
 
   func keys(prefix: String, after: String?, limit: Int) async throws -> [String] {
-    try await store.keys(prefix: prefix, after: after, limit: limit)
+    try checkIsUp()
+    return try await store.keys(prefix: prefix, after: after, limit: limit)
   }
 
   func watch(prefix: String) async throws -> AsyncStream<MetadataEvent> { try await store.watch(prefix: prefix) }

@@ -18,6 +18,10 @@ final class OldBookie: Sendable {
     var entries: [Key: ByteBuffer] = [:]
     var batchReads = 0
     var reads = 0
+    var lastRead: Int64?
+    var connections = 0
+    /// Answers to reads that wait; nil: none do.
+    var held: [@Sendable () -> Void]?
   }
 
   private let state = NIOLockedValueBox(State())
@@ -48,6 +52,33 @@ final class OldBookie: Sendable {
   /// Batch reads and single reads that arrived.
   var reads: (batch: Int, single: Int) { state.withLockedValue { ($0.batchReads, $0.reads) } }
 
+  /// The entry of the last single read that arrived.
+  var lastRead: Int64? { state.withLockedValue { $0.lastRead } }
+
+  /// Connections that were made to it.
+  var connections: Int { state.withLockedValue { $0.connections } }
+
+  /// Reads are not answered from now on.
+  func holdReads() { state.withLockedValue { $0.held = [] } }
+
+  /// Answers what waits for it.
+  func releaseReads() {
+    let held = state.withLockedValue { state in
+      defer { state.held = nil }
+      return state.held ?? []
+    }
+    for answer in held { answer() }
+  }
+
+  fileprivate func hold(_ answer: @escaping @Sendable () -> Void) -> Bool {
+    state.withLockedValue { state in
+      state.held?.append(answer)
+      return state.held != nil
+    }
+  }
+
+  fileprivate func connected() { state.withLockedValue { $0.connections += 1 } }
+
   /// The answer; nil to hang up.
   fileprivate func answer(_ request: BookieRequest) -> BookieResponse? {
     switch request {
@@ -62,6 +93,7 @@ final class OldBookie: Sendable {
     case .read(let read):
       let entry = state.withLockedValue { state in
         state.reads += 1
+        state.lastRead = read.entryID
         var wanted = read.entryID
         if wanted == ReadRequest.lastEntry {
           wanted = state.entries.keys.filter { $0.ledger == read.ledgerID }.map(\.entry).max() ?? -1
@@ -86,6 +118,8 @@ final class OldBookie: Sendable {
 
     init(_ bookie: OldBookie) { self.bookie = bookie }
 
+    func channelActive(context: ChannelHandlerContext) { bookie.connected() }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       frames.append(unwrapInboundIn(data))
       var writer = BookieFrameWriter()
@@ -94,6 +128,16 @@ final class OldBookie: Sendable {
         guard let answer = bookie.answer(request) else {
           context.close(promise: nil)
           return
+        }
+        if case .read = answer {
+          let channel = context.channel
+          let isHeld = bookie.hold {
+            var writer = BookieFrameWriter()
+            let emit = { (bytes: ByteBuffer) in channel.writeAndFlush(bytes, promise: nil) }
+            writer.append(answer, emit: emit)
+            writer.finish(emit: emit)
+          }
+          if isHeld { continue }
         }
         writer.append(answer, emit: emit)
       }

@@ -33,6 +33,18 @@ import Transport
     #expect(again == configuration)
   }
 
+  @Test func aBookieProcessTakesTheSettingsOfPlacementByBothNames() throws {
+    var bookie = BookieProcessConfiguration()
+    try bookie.set("bookkeeperClientMinNumRacksPerWriteQuorum", "3")
+    try bookie.set("enforceMinNumRacksPerWriteQuorum", "true")
+    try bookie.set("ensemblePlacementPolicy", "org.apache.bookkeeper.client.RegionAwareEnsemblePlacementPolicy")
+    #expect(bookie.placement.bookkeeperClientMinNumRacksPerWriteQuorum == 3)
+    #expect(bookie.placement.bookkeeperClientEnforceMinNumRacksPerWriteQuorum)
+    #expect(bookie.placement.bookkeeperClientRegionawarePolicyEnabled)
+    #expect(!bookie.placement.bookkeeperClientRackawarePolicyEnabled)
+    #expect(throws: MeshError.self) { try bookie.set("ensemblePlacementPolicy", "org.example.Mine") }
+  }
+
   @Test func placementFollowsTheSettings() throws {
     var client = LedgerClientConfiguration()
     try Self.decode("{}").bookkeeperClient.apply(to: &client)

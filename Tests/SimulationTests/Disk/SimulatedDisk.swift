@@ -91,8 +91,7 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
     return true
   }
 
-  /// Flips a bit of a record of a journal that is followed by another one. The last one of a file could not be told from a torn
-  /// write, if its file was the last one.
+  /// Flips a bit of a record of a journal: of the last one, too, which the stamps of its sectors tell from a torn write.
   func flipJournal() -> Bool {
     let paths = names.keys.filter { $0.hasSuffix(".journal") && names[$0]?.isDirty == false }.sorted()
     guard !paths.isEmpty, let node = names[chance.pick(paths)] else { return false }
@@ -107,8 +106,9 @@ final class SimulatedDisk: StorageFiles, @unchecked Sendable {
       }
       return records
     }
-    guard records.count > 1 else { return false }
-    let record = chance.pick(records.dropLast())
+    guard !records.isEmpty else { return false }
+    let record = chance.pick(records)
+    if record == records.last { tally.note("flipped bits in last records of journals") }
     node.flip(at: chance.number(record.lowerBound...record.upperBound - 1), bit: chance.number(0...7))
     tally.note("flipped bits in journals")
     return true

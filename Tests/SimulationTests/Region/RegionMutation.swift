@@ -6,7 +6,7 @@ extension RegionSimulation {
     case wipedBookieStartsAsNew, foreignDiskIsTaken, garbageByListing
     // Writers
     case acknowledgedBelowAckQuorum, generationsIgnored, segmentStartsLate, confirmedMovesWhileSegmentStarts
-    case noCompareAndSet, missingCopiesAreNotReported
+    case noCompareAndSet, missingCopiesAreNotReported, marksComeLate
     // Recoveries
     case recoveryReadsDoNotFence, silenceIsNegative, doubtIsNegative, recoveryStartsBelowSegment
     // Repairs
@@ -18,7 +18,8 @@ extension RegionSimulation {
       case .negativeAnswerBeforeFence: 75
       case .generationsIgnored: 40
       case .foreignDiskIsTaken: 20
-      case .repairSkipsWhatItCannotRead: 65
+      case .repairSkipsWhatItCannotRead: 510
+      case .marksComeLate: 155
       default: 0
       }
     }

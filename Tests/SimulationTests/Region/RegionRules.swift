@@ -19,7 +19,7 @@ final class RegionRules {
     case everythingCloses = "8: every ledger is closed in the end"
     case nothingIsAltered = "an entry is what was written"
     case copiesAgree = "all copies of an entry are the same"
-    case missingIsKnown = "somebody was told of every copy that is missing"
+    case missingIsKnown = "every copy that is missing was marked"
     case everythingIsRepaired = "every copy is there in the end"
     case deletedIsGarbage = "only deleted ledgers are collected"
     case deletedStaysDeleted = "a collected ledger does not come back"
@@ -40,10 +40,8 @@ final class RegionRules {
     var seen: EntryID = -1
     var metadata: LedgerMetadata
     var isDeleted = false
-    /// Copies that somebody was told of.
+    /// Copies that were marked.
     var suspects: [SuspectCopies] = []
-    /// Whether the client that closed it is alive; nil: nobody got to know that it closed it.
-    var closer: (() -> Bool)?
   }
 
   var ledgers: [LedgerID: Ledger] = [:]
@@ -104,11 +102,7 @@ final class RegionRules {
     }
   }
 
-  /// The ledger was closed by somebody who knows it.
-  func closedBy(_ id: LedgerID, _ isAlive: @escaping () -> Bool) {
-    if ledgers[id]?.closer == nil { ledgers[id]?.closer = isAlive }
-  }
-
+  /// A mark in the metadata names the copies.
   func reported(_ id: LedgerID, _ copies: SuspectCopies) { ledgers[id]?.suspects.append(copies) }
 
   // MARK: Readers
@@ -292,10 +286,9 @@ final class RegionRules {
     return metadata.holders(of: entry).filter { held[$0]?.contains(key) == true }
   }
 
-  /// Somebody was told of each copy that is missing, unless who knew died.
+  /// Each copy that is missing has been marked, whoever died.
   func checkMissingIsKnown() {
-    for (id, ledger) in ledgers where !ledger.isDeleted && ledger.metadata.state == .closed && ledger.closer?() == true
-    {
+    for (id, ledger) in ledgers where !ledger.isDeleted && ledger.metadata.state == .closed {
       for fragment in ledger.metadata.fragments {
         for (slot, bookie) in fragment.ensemble.enumerated() where !damaged.contains(bookie) {
           for entry in fragment.entries(of: slot) where held[bookie]?.contains(Key(ledger: id, entry: entry)) != true {

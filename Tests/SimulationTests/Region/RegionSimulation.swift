@@ -79,16 +79,24 @@ final class RegionSimulation {
   func passedFence(_ id: LedgerID) { rules.passedFence(id) }
 
   /// Somebody knows of copies that may be missing, and tells auto-recovery as long as it lives.
-  func report(_ id: LedgerID, _ copies: SuspectCopies, _ isAlive: @escaping () -> Bool) {
-    guard mutation != .missingCopiesAreNotReported else { return }
+  func report(
+    _ id: LedgerID, _ copies: SuspectCopies, _ isAlive: @escaping () -> Bool, onStored: @escaping () -> Void = {}
+  ) {
+    guard mutation != .missingCopiesAreNotReported else { return onStored() }
     tally.note("reports of missing copies")
-    rules.reported(id, copies)
-    mark(id, copies, isAlive)
+    mark(id, copies, isAlive, onStored)
   }
 
-  private func mark(_ id: LedgerID, _ copies: SuspectCopies, _ isAlive: @escaping () -> Bool) {
-    metadata.mark(id, { $0.add(suspects: [copies]) }) { [self] isDone in
-      if !isDone, isAlive() { mark(id, copies, isAlive) }
+  private func mark(
+    _ id: LedgerID, _ copies: SuspectCopies, _ isAlive: @escaping () -> Bool, _ onStored: @escaping () -> Void
+  ) {
+    let store = { [rules] (mark: inout UnderReplicatedLedger) in
+      rules.reported(id, copies)
+      mark.add(suspects: [copies])
+    }
+    metadata.mark(id, { _ = store(&$0) }) { [self] isDone in
+      if isDone { return onStored() }
+      if isAlive() { mark(id, copies, isAlive, onStored) }
     }
   }
 
@@ -235,7 +243,7 @@ final class RegionSimulation {
     let missing = compare()
     if let violation = rules.violation { throw violation }
     guard shape.hasRepairs, network.writable.count >= shape.options.ensembleSize else { return }
-    for (id, copies) in missing.sorted(by: { $0.key < $1.key }) { metadata.mark(id, { $0.add(suspects: copies) }) }
+    for (id, copies) in missing.sorted(by: { $0.key < $1.key }) { metadata.mark(id, { _ = $0.add(suspects: copies) }) }
     try advance(ms: 150) { false }
     try advance(ms: 30_000) { [self] in
       guard metadata.marks.isEmpty, metadata.limbo.isEmpty else { return false }

@@ -22,7 +22,8 @@ final class SimulatedAuditor {
         let registered = Set(network.registered)
         for (id, ledger) in ledgers ?? [] {
           let lost = ledger.metadata.bookiesInUse.filter { !registered.contains($0) }
-          if !lost.isEmpty { region.metadata.mark(id, { $0.add(lost: lost) }) }
+          let nowMs = region.metadata.milliseconds
+          if !lost.isEmpty { region.metadata.mark(id, { _ = $0.add(lost: lost, nowMs: nowMs) }) }
         }
         for (bookie, state) in region.metadata.limbo.sorted(by: { $0.key < $1.key }) {
           if case .limbo(let last) = state, comparisons[bookie] != last {

@@ -140,16 +140,15 @@ final class SimulatedMetadata {
 
   /// Changes the mark of a ledger, which is made if there is none. False if the answer was lost.
   func mark(
-    _ id: LedgerID, _ change: @escaping (inout UnderReplicatedLedger) -> Bool,
+    _ id: LedgerID, _ change: @escaping (inout UnderReplicatedLedger) -> Void,
     _ answer: @escaping (Bool) -> Void = { _ in }
   ) {
     ask(
       { [self] in
         var ledger = marks[id]?.ledger ?? UnderReplicatedLedger(ledgerID: id, sinceMs: milliseconds)
-        if change(&ledger) {
-          markVersion += 1
-          marks[id] = Mark(ledger: ledger, version: markVersion)
-        }
+        change(&ledger)
+        markVersion += 1
+        marks[id] = Mark(ledger: ledger, version: markVersion)
         return true
       }, lost: false, answer)
   }

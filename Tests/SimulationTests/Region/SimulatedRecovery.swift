@@ -16,6 +16,7 @@ final class SimulatedRecovery {
   private var isPerforming = false
   private var hasCoverage = false
   private var found: [EntryID: ByteBuffer] = [:]
+  private lazy var reports = SimulatedReports(region, ledgerID) { [weak self] in self?.isAlive == true }
   var isAlive = true
 
   private var network: SimulatedNetwork { region.network }
@@ -98,11 +99,8 @@ final class SimulatedRecovery {
       case .write(let entry, let slot, let generation): write(entry, slot, generation)
       case .release(let through): found = found.filter { $0.key > through }
       case .changeEnsemble(let change): changeEnsemble(change)
-      case .incomplete(let copies): region.report(ledgerID, copies) { [self] in isAlive }
-      case .finished(let metadata):
-        if metadata == region.metadata.ledgers[ledgerID]?.metadata {
-          region.rules.closedBy(ledgerID) { [self] in isAlive }
-        }
+      case .incomplete(let copies): reports.report(copies)
+      case .finished:
         region.tally.note("recoveries")
         run += 1
         onClosed()
@@ -118,16 +116,19 @@ final class SimulatedRecovery {
 
   private func write(_ metadata: LedgerMetadata) {
     let current = run
-    region.metadata.write(ledgerID, metadata, over: version) { [self] written in
+    reports.whenStored { [self] in
       guard isAlive, current == run else { return }
-      switch written {
-      case .version(let new):
-        version = new
-        recovery?.metadataWritten(now: network.now, &actions)
-      case .conflict: recovery?.metadataConflicted(&actions)
-      case .unknown: return again()
+      region.metadata.write(ledgerID, metadata, over: version) { [self] written in
+        guard isAlive, current == run else { return }
+        switch written {
+        case .version(let new):
+          version = new
+          recovery?.metadataWritten(now: network.now, &actions)
+        case .conflict: recovery?.metadataConflicted(&actions)
+        case .unknown: recovery?.metadataFailed(.metadata("no answer"), &actions)
+        }
+        perform()
       }
-      perform()
     }
   }
 

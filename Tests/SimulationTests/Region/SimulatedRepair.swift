@@ -43,8 +43,14 @@ final class SimulatedRepair {
   private func plan(_ metadata: LedgerMetadata) {
     let registered = Set(network.registered)
     let plan = RepairPlan(
-      metadata: metadata, suspects: mark.suspects, misplaced: { _ in [] }, isLost: { !registered.contains($0) })
+      metadata: metadata, suspects: mark.suspects, misplaced: { _ in [] },
+      isLost: { [mark] in mark.lostBookies.contains($0) && !registered.contains($0) })
     if !plan.lostFromOpenSegment.isEmpty {
+      isComplete = false
+      let since = plan.lostFromOpenSegment.map(mark.lostMs).min() ?? mark.sinceMs
+      if region.metadata.milliseconds - since > region.shape.graceMs { return recover() }
+    }
+    if plan.waitsForRecovery {
       isComplete = false
       if region.metadata.milliseconds - mark.sinceMs > region.shape.graceMs { return recover() }
     }

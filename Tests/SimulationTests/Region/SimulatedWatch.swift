@@ -30,7 +30,7 @@ final class SimulatedWatch {
       mustPublish = false
       for item in storage.damage.all {
         let copies = item.entryIDs.map { SuspectCopies(bookie: id, first: $0, last: $0) }
-        region.metadata.mark(item.ledgerID, { $0.add(suspects: copies) }) { [self] isDone in
+        region.metadata.mark(item.ledgerID, { _ = $0.add(suspects: copies) }) { [self] isDone in
           if !isDone { mustPublish = true }
         }
       }

@@ -19,6 +19,9 @@ final class SimulatedWriter {
   private var left: Int
   private var hasEnded = false
   private var confirmed: EntryID = -1
+  /// Bookies that were not registered when they were looked for last.
+  private var missing: Set<String> = []
+  private lazy var reports = SimulatedReports(region, ledgerID) { [weak self] in self?.isAlive == true }
   var isAlive = true
 
   private var network: SimulatedNetwork { region.network }
@@ -66,11 +69,24 @@ final class SimulatedWriter {
 
   private func tick() {
     network.after(20 * SimulatedNetwork.millisecond) { [self] in
-      guard isAlive, !hasEnded else { return }
+      guard isAlive, !hasEnded || writer.needsTicks else { return }
       writer.tick(now: network.now, &actions)
       perform()
+      replaceLost()
       tick()
     }
+  }
+
+  /// Bookies that have been away for a moment are replaced, though no add may have failed.
+  private func replaceLost() {
+    let now = Set(writer.ensemble).subtracting(network.registered)
+    let stillMissing = now.intersection(missing)
+    let lost = writer.ensemble.indices.filter { stillMissing.contains(writer.ensemble[$0]) }
+    missing = now
+    guard !lost.isEmpty, writer.change == nil, !Set(network.writable).isSubset(of: writer.ensemble) else { return }
+    region.tally.note("bookies that a writer found gone", lost.count)
+    writer.gone(lost, &actions)
+    perform()
   }
 
   private func end() {
@@ -90,7 +106,7 @@ final class SimulatedWriter {
         region.confirmed(ledgerID, confirmed + 1...entry)
         confirmed = entry
       case .changeEnsemble(let change): changeEnsemble(change)
-      case .incomplete(let copies): region.report(ledgerID, copies) { [self] in isAlive }
+      case .incomplete(let copies): reports.report(copies)
       case .fail: end()
       }
     }
@@ -136,7 +152,7 @@ final class SimulatedWriter {
         writer.ensembleChanged(ensemble, replaced: [], now: network.now, &actions)
         return perform()
       }
-      record(change, ensemble, replaced)
+      reports.whenStored { [self] in record(change, ensemble, replaced) }
     }
   }
 
@@ -184,19 +200,20 @@ final class SimulatedWriter {
   private func finish() {
     guard isAlive, writer.failure == nil, network.chance.percent(40) else { return end() }
     guard writer.isIdle else { return network.after(ms: 5...10) { [self] in finish() } }
+    writer.finish(&actions)
+    perform()
+    reports.whenStored { [self] in close() }
+  }
+
+  private func close() {
+    guard isAlive else { return }
     var new = metadata
     guard new.state == .open else { return end() }
     new.state = .closed
     new.lastEntry = writer.lastAddConfirmed
     new.length = writer.confirmedLength
-    region.metadata.write(ledgerID, new, over: version) { [self] written in
-      guard isAlive else { return }
-      if case .version = written {
-        region.rules.closedBy(ledgerID) { [self] in isAlive }
-        writer.finish(&actions)
-        perform()
-      }
-      end()
+    region.metadata.write(ledgerID, new, over: version) { [self] _ in
+      if isAlive { end() }
     }
   }
 }

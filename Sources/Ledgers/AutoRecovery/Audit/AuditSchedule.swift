@@ -22,6 +22,8 @@ struct AuditSchedule {
   private var present: Set<String>?
   private var missingSince: [String: Int64] = [:]
   private var isFirstCheckDone = false
+  private var places: [String: String] = [:]
+  private var movedMs: Int64?
   /// Losses that a check was put off for.
   private(set) var delayed: Int64 = 0
 
@@ -64,16 +66,25 @@ struct AuditSchedule {
       checks.append(.contents)
       times.contents = nowMs
     }
-    if isRequested || isDue(limits.placementCheckIntervalMs, times.placement, nowMs) {
+    let isMoved =
+      limits.placementCheckIntervalMs > 0 && movedMs.map { nowMs - $0 >= limits.lostBookieDelayMs } == true
+    if isRequested || isMoved || isDue(limits.placementCheckIntervalMs, times.placement, nowMs) {
       checks.append(.placement)
       times.placement = nowMs
+      movedMs = nil
     }
     return checks
   }
 
+  /// Where bookies are, as far as they or operators say. Once one was moved, and none for a while, placement is checked.
+  mutating func found(_ now: [String: String], nowMs: Int64) {
+    if now.contains(where: { bookie, place in places[bookie].map { $0 != place } ?? false }) { movedMs = nowMs }
+    places.merge(now) { _, new in new }
+  }
+
   private func isDue(_ interval: Int64, _ last: Int64, _ nowMs: Int64) -> Bool {
     guard interval > 0 else { return false }
-    // A region that never checked began to hold data about now.
-    return nowMs - (last == 0 ? startMs : last) >= interval
+    // A region that never checked began to hold data about now. A check that is still to come was noted by another clock.
+    return nowMs - (last == 0 || last > nowMs ? startMs : last) >= interval
   }
 }

@@ -37,9 +37,9 @@ struct Auditor {
   /// Waits until this is the auditor; false if the lease ended before.
   private func elect(_ lease: MetadataLease) async throws -> Bool {
     while !lease.isExpired {
-      let isElected = try await client.marks.acquire(UnderReplicationStore.auditor, holder: name, lease: lease)
+      let key = try await client.marks.acquire(UnderReplicationStore.auditor, holder: name, lease: lease)
       statistics.add { $0.electionAttempts += 1 }
-      if isElected { return true }
+      if key != nil { return true }
       try await Task.sleep(for: configuration.pollInterval)
     }
     return false
@@ -65,7 +65,9 @@ struct Auditor {
       guard try await client.marks.disabledSinceMs() == nil else { continue }
       let requested = try await client.marks.auditRequest()
       // Bookies that are being emptied count as gone: what they hold has to be elsewhere.
-      let usable = Set(client.directory.registered.values.lazy.filter { !$0.isDraining }.map(\.id))
+      let registered = client.directory.registered
+      let usable = Set(registered.values.lazy.filter { !$0.isDraining }.map(\.id))
+      schedule.found(registered.mapValues { $0.networkLocation ?? "" }, nowMs: UnderReplicationStore.nowMs())
       let delayed = schedule.delayed
       let checks = schedule.tick(
         nowMs: UnderReplicationStore.nowMs(), usable: usable, isRequested: requested != nil)
@@ -121,7 +123,7 @@ struct Auditor {
       let lost = metadata.bookiesInUse.filter { bookie in
         !waitingFor.contains(bookie) && (registered[bookie] == nil || registered[bookie]?.isDraining == true)
       }
-      if !lost.isEmpty { try await mark(id) { $0.add(lost: lost) } }
+      if !lost.isEmpty { try await mark(id) { $0.add(lost: lost, nowMs: UnderReplicationStore.nowMs()) } }
     }
   }
 
@@ -154,11 +156,7 @@ struct Auditor {
       guard isViolated else { return }
       violations += 1
       guard configuration.repairedPlacementPolicyNotAdheringBookieEnable else { return }
-      try await mark(id) { mark in
-        guard !mark.isMisplaced else { return false }
-        mark.isMisplaced = true
-        return true
-      }
+      try await mark(id) { $0.addMisplaced() }
     }
     let count = violations
     statistics.add { $0.ledgersNotAdheringToPlacementPolicy = count }
@@ -185,7 +183,6 @@ struct Auditor {
     var isNew = false
     try await client.marks.mark(id) { mark in
       isNew = change(&mark)
-      return isNew
     }
     if isNew { statistics.add { $0.underReplicatedLedgersFound += 1 } }
   }

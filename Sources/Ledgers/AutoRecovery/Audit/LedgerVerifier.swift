@@ -16,6 +16,8 @@ public struct LedgerVerification: Codable, Equatable, Sendable {
   public var missing: [SuspectCopies] = []
   /// Copies that are not what the writer wrote, or that a bookie is not sure of.
   public var damaged: [SuspectCopies] = []
+  /// Where not all entries were looked at: all that a bookie should have of a segment of which it lacks one of these.
+  public var inDoubt: [SuspectCopies] = []
   /// Bookies that did not answer.
   public var unreachableBookies: [String] = []
   /// Entries with fewer good copies than the write quorum.
@@ -39,14 +41,16 @@ public struct LedgerVerification: Codable, Equatable, Sendable {
   }
 
   /// Copies that auto-recovery should look at.
-  var suspects: [SuspectCopies] { missing + damaged }
+  var suspects: [SuspectCopies] { SuspectCopies.merged(missing + damaged + inDoubt) }
 }
 
 /// Reads the copies of a ledger's final entries from every bookie that should have them, and compares them.
 struct LedgerVerifier {
   let access: ReplicaAccess
-  /// Entries looked at, in percent; the first and the last of each fragment and place always are.
+  /// Entries looked at, in percent; the first and the last of each fragment and place always are, and some between.
   let percentage: Int
+  /// Entries between the first and the last of a fragment that are looked at always.
+  static let samples = 16
   /// Entries read at once from each bookie, at most.
   let maximumEntries: Int
   let throttle: SharedThrottle
@@ -58,14 +62,20 @@ struct LedgerVerifier {
     for fragment in fragments {
       var chunk: [EntryID] = []
       var average = 64 << 10
-      for entry in fragment.firstEntry...fragment.lastEntry where isChosen(entry, fragment) {
+      var incomplete: Set<String> = []
+      let samples = Set((0..<Self.samples).map { _ in EntryID.random(in: fragment.firstEntry...fragment.lastEntry) })
+      for entry in fragment.firstEntry...fragment.lastEntry where isChosen(entry, fragment, samples) {
         chunk.append(entry)
         guard chunk.count >= max(1, min(maximumEntries, (4 << 20) / average)) else { continue }
-        average = try await check(chunk, fragment, &silent, &result) ?? average
+        average = try await check(chunk, fragment, &silent, &incomplete, &result) ?? average
         chunk = []
         try await proceed()
       }
-      _ = try await check(chunk, fragment, &silent, &result)
+      _ = try await check(chunk, fragment, &silent, &incomplete, &result)
+      // A bookie that lacks one of a few has hardly lost that one only.
+      result.inDoubt += incomplete.sorted().map {
+        SuspectCopies(bookie: $0, first: fragment.firstEntry, last: fragment.lastEntry)
+      }
     }
     result.missing = SuspectCopies.merged(result.missing)
     result.damaged = SuspectCopies.merged(result.damaged)
@@ -73,17 +83,17 @@ struct LedgerVerifier {
     return result
   }
 
-  private func isChosen(_ entry: EntryID, _ fragment: LedgerFragment) -> Bool {
+  private func isChosen(_ entry: EntryID, _ fragment: LedgerFragment, _ samples: Set<EntryID>) -> Bool {
     if percentage >= 100 { return true }
     // Each place's first and last entries are among the first and last ones of the fragment.
     let edge = EntryID(fragment.striping.ensembleSize)
     if entry - fragment.firstEntry < edge || fragment.lastEntry - entry < edge { return true }
-    return Int.random(in: 0..<100) < percentage
+    return samples.contains(entry) || (percentage > 0 && Int.random(in: 0..<100) < percentage)
   }
 
   /// Returns the mean size of the entries.
   private func check(
-    _ entries: [EntryID], _ fragment: LedgerFragment, _ silent: inout Set<String>,
+    _ entries: [EntryID], _ fragment: LedgerFragment, _ silent: inout Set<String>, _ incomplete: inout Set<String>,
     _ result: inout LedgerVerification
   ) async throws -> Int? {
     guard !entries.isEmpty else { return nil }
@@ -105,7 +115,9 @@ struct LedgerVerifier {
         case .good(let buffer):
           good[entry, default: []].append(buffer)
           bytes += buffer.readableBytes
-        case .absent: result.missing.append(suspect)
+        case .absent:
+          result.missing.append(suspect)
+          if percentage < 100 { incomplete.insert(bookie) }
         case .damaged: result.damaged.append(suspect)
         case .unreachable: break
         }

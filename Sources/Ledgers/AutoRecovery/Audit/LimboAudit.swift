@@ -74,7 +74,7 @@ struct LimboAudit {
       for (id, found) in page.ledgers where id <= through {
         let metadata = try found.get().metadata
         guard metadata.segments.contains(where: { $0.ensemble.contains(bookie) }) else { continue }
-        try await client.marks.mark(id) { $0.add(limbo: bookie, through: through) }
+        try await client.marks.mark(id) { _ = $0.add(limbo: bookie, through: through) }
         ledgers.append(id)
       }
       after = page.next

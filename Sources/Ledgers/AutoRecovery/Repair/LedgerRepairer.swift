@@ -1,4 +1,5 @@
 import Logging
+import MetadataStore
 import NIOCore
 
 /// Brings one ledger back to full replication. Whoever calls holds the ledger's lock; what makes it safe is not the lock
@@ -44,6 +45,12 @@ struct LedgerRepairer {
         plan = self.plan(for: mark, metadata)
       }
     }
+    if plan.waitsForRecovery, isOverdue(mark.sinceMs) {
+      _ = try await client.openLedger(mark.ledgerID, on: loop)
+      guard let now = try await read(mark.ledgerID) else { return .repaired }
+      metadata = now
+      plan = self.plan(for: mark, metadata)
+    }
     var problems: [String] = []
     var unrecoverable: Int64 = 0
     func note(_ outcome: ReplicaCopier.Outcome, _ what: String) {
@@ -62,18 +69,24 @@ struct LedgerRepairer {
       case .noBookie:
         problems.append("no other bookie is there for \(replacement.fragment.ensemble[replacement.slot]).")
       case .changed: problems.append("the ledger's metadata changed meanwhile.")
+      case .doubtful(let target): problems.append("\(target) may have lost what it got and is looked at again.")
       }
     }
     for restoration in plan.restorations {
       try await proceed()
       let bookie = restoration.fragment.ensemble[restoration.slot]
-      let outcome = try await copier(mark.ledgerID, metadata).copy(
-        restoration.fragment.entries(of: restoration.slot, from: restoration.first).prefix {
-          $0 <= restoration.last
-        }, to: bookie, onlyMissing: true, sources: sources(restoration.fragment),
-        progress: { _ in try await proceed() })
-      note(outcome, "restoring \(bookie)")
+      do {
+        let outcome = try await copier(mark.ledgerID, metadata).copy(
+          restoration.fragment.entries(of: restoration.slot, from: restoration.first).prefix {
+            $0 <= restoration.last
+          }, to: bookie, onlyMissing: true, sources: sources(restoration.fragment),
+          progress: { _ in try await proceed() })
+        note(outcome, "restoring \(bookie)")
+      } catch LedgerError.dataUnavailable(let what) {
+        problems.append(what)
+      }
     }
+    if plan.waitsForRecovery { problems.append("the ledger is being recovered.") }
     if !plan.lostFromOpenSegment.isEmpty { problems.append(Self.waitsForWriter(plan)) }
     return problems.isEmpty
       ? .repaired : .unfinished(problems.joined(separator: " "), unrecoverable: unrecoverable)
@@ -102,7 +115,8 @@ struct LedgerRepairer {
         mark.isMisplaced && configuration.repairedPlacementPolicyNotAdheringBookieEnable
           ? misplacedSlots(fragment, metadata, registered) : []
       },
-      isLost: { registered[$0] == nil || registered[$0]?.isDraining == true })
+      // Who is away for a moment only is not in the mark.
+      isLost: { mark.lostBookies.contains($0) && registered[$0]?.isDraining != false })
   }
 
   /// The place whose bookie is best replaced so that the fragment keeps to the placement policy, if that would help.
@@ -127,13 +141,17 @@ struct LedgerRepairer {
       + "which its writer or a recovery must replace."
   }
 
+  /// Whether who should have done something since then seems to be dead.
+  private func isOverdue(_ sinceMs: Int64) -> Bool {
+    .milliseconds(UnderReplicationStore.nowMs() - sinceMs) >= configuration.openLedgerRereplicationGracePeriod
+  }
+
   /// Closes a ledger whose writer seems to be dead. Returns why not, if not.
   private func closeAbandoned(
     _ mark: UnderReplicatedLedger, _ metadata: LedgerMetadata, _ plan: RepairPlan
   ) async throws -> String? {
-    let age = UnderReplicationStore.nowMs() - mark.sinceMs
-    let grace = configuration.openLedgerRereplicationGracePeriod
-    guard Duration.milliseconds(age) >= grace else { return Self.waitsForWriter(plan) }
+    let since = plan.lostFromOpenSegment.map(mark.lostMs).min() ?? mark.sinceMs
+    guard isOverdue(since) else { return Self.waitsForWriter(plan) }
     let slots = metadata.lastSegment.ensemble.indices.filter {
       plan.lostFromOpenSegment.contains(metadata.lastSegment.ensemble[$0])
     }
@@ -156,6 +174,17 @@ struct LedgerRepairer {
     case done(ReplicaCopier.Outcome)
     case noBookie
     case changed
+    /// The target is not surely the bookie that the copies went to.
+    case doubtful(String)
+  }
+
+  /// What changes when a bookie may have lost something, or is not to be used any more.
+  private func standing(of bookie: String) async throws -> [MetadataRecord?] {
+    var records: [MetadataRecord?] = []
+    for prefix in [BookieRegistration.cookies, BookieRegistration.limbo, BookieRegistration.draining] {
+      records.append(try await client.marks.store.get(prefix + bookie))
+    }
+    return records
   }
 
   private func replace(
@@ -164,38 +193,37 @@ struct LedgerRepairer {
   ) async throws -> Replaced {
     let fragment = replacement.fragment
     let slot = replacement.slot
-    var start = fragment.firstEntry
     var target: String?
     if let progress = mark.progress, progress.segment == fragment.firstEntry, progress.slot == slot,
       !fragment.ensemble.contains(progress.target),
       client.directory.available.contains(where: { $0.id == progress.target })
     {
       target = progress.target
-      start = progress.through + 1
     }
+    // What it got before may be lost since: all of it is looked at again.
+    let isResumed = target != nil
     if target == nil {
       let found = client.selector.replacements(for: [slot], in: fragment.ensemble, of: metadata)
       target = found.slots.isEmpty ? nil : found.ensemble[slot]
     }
     guard let target else { return .noBookie }
+    let before = try await standing(of: target)
 
     var notedAt = NIODeadline.now()
     let outcome = try await copier(mark.ledgerID, metadata).copy(
-      fragment.entries(of: slot, from: start), to: target, onlyMissing: false, sources: sources(fragment)
+      fragment.entries(of: slot), to: target, onlyMissing: isResumed, sources: sources(fragment)
     ) { entry in
       try await proceed()
       guard notedAt + .seconds(2) <= .now() else { return }
       notedAt = .now()
       let progress = UnderReplicatedLedger.Progress(
         segment: fragment.firstEntry, slot: slot, target: target, through: entry)
-      try await client.marks.mark(mark.ledgerID) { mark in
-        mark.progress = progress
-        return true
-      }
+      try await client.marks.mark(mark.ledgerID) { $0.progress = progress }
     }
     // The bookie that is gone may come back with the only copy: it stays named as long as anything is missing.
     guard outcome.unrecoverable.isEmpty else { return .done(outcome) }
     try await proceed()
+    guard try await standing(of: target) == before else { return .doubtful(target) }
     guard try await name(target, in: fragment, slot, of: mark.ledgerID) else { return .changed }
     logger.info(
       "A bookie was replaced in a segment.",

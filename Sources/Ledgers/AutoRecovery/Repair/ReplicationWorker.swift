@@ -33,7 +33,7 @@ struct ReplicationWorker {
         let page = try await marks.list(after: after, limit: 500)
         after = page.count < 500 ? nil : page.last?.ledger.ledgerID
         let now = UnderReplicationStore.nowMs()
-        for mark in page.shuffled() where mark.ledger.nextAttemptMs <= now {
+        for mark in page.shuffled() where isDue(mark.ledger, now) {
           if lease?.isExpired != false { lease = try await metadata.grantLease(ttl: configuration.leaseTTL) }
           if let lease { try await work(on: mark.ledger.ledgerID, lease) }
         }
@@ -47,17 +47,22 @@ struct ReplicationWorker {
     try? await lease?.revoke()
   }
 
+  /// An attempt that is further away than any pause was put off by another clock.
+  private func isDue(_ mark: UnderReplicatedLedger, _ nowMs: Int64) -> Bool {
+    mark.nextAttemptMs <= nowMs || mark.nextAttemptMs - nowMs > pause(after: Int.max)
+  }
+
   private func work(on id: LedgerID, _ lease: MetadataLease) async throws {
     let lock = UnderReplicationStore.locks + "\(id)"
-    guard try await marks.acquire(lock, holder: name, lease: lease) else { return }
+    guard let version = try await marks.acquire(lock, holder: name, lease: lease) else { return }
     do {
       // It may have been repaired between the listing and the lock.
       if let mark = try await marks.read(id) { try await repair(mark.ledger, lease) }
     } catch {
-      try? await marks.release(lock)
+      try? await marks.release(lock, version)
       throw error
     }
-    try await marks.release(lock)
+    try await marks.release(lock, version)
   }
 
   private func repair(_ mark: UnderReplicatedLedger, _ lease: MetadataLease) async throws {
@@ -73,9 +78,8 @@ struct ReplicationWorker {
       outcome = .unfinished("\(error)", unrecoverable: 0)
     }
     guard let present = try await marks.read(mark.ledgerID) else { return }
-    let isNews =
-      present.ledger.suspects != mark.suspects || present.ledger.lostBookies != mark.lostBookies
-      || present.ledger.isMisplaced != mark.isMisplaced || present.ledger.limbo != mark.limbo
+    // Also a report of what was known may be of something that happened again behind the worker.
+    let isNews = present.ledger.reports != mark.reports
     switch outcome {
     case .repaired:
       repairer.statistics.add { $0.ledgersRepaired += 1 }
@@ -87,6 +91,8 @@ struct ReplicationWorker {
         "A ledger is not fully replicated yet.", metadata: ["ledger": "\(mark.ledgerID)", "problem": "\(problem)"])
       guard !isNews else { return }
       var next = present.ledger
+      let registered = repairer.client.directory.registered
+      next.drop { registered[$0]?.isDraining == false }
       next.attempts += 1
       next.problem = problem
       next.unrecoverableEntries = unrecoverable

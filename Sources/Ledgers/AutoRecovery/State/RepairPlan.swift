@@ -21,6 +21,8 @@ struct RepairPlan: Equatable {
   /// Bookies of the segment that is being written which are gone: nobody but the ledger's writer, or a recovery, may
   /// replace them.
   var lostFromOpenSegment: [String] = []
+  /// Whether copies are in doubt on bookies that a recovery may be about to name.
+  var waitsForRecovery = false
 
   /// - Parameters:
   ///   - lost: whether a bookie is gone, or being emptied.
@@ -53,6 +55,8 @@ struct RepairPlan: Equatable {
           ensemble: metadata.lastSegment.ensemble, striping: metadata.striping))
     }
     for copies in suspects {
+      waitsForRecovery =
+        waitsForRecovery || (metadata.state == .inRecovery && !metadata.bookiesInUse.contains(copies.bookie))
       for fragment in reachable {
         let first = max(copies.first, fragment.firstEntry)
         let last = min(copies.last, fragment.lastEntry)
@@ -65,5 +69,5 @@ struct RepairPlan: Equatable {
   }
 
   /// Whether nothing is to be done, nor waited for.
-  var isEmpty: Bool { replacements.isEmpty && restorations.isEmpty && lostFromOpenSegment.isEmpty }
+  var isEmpty: Bool { replacements.isEmpty && restorations.isEmpty && lostFromOpenSegment.isEmpty && !waitsForRecovery }
 }

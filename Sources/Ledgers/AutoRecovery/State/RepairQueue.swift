@@ -2,17 +2,25 @@ import Logging
 import NIOConcurrencyHelpers
 
 /// Copies in doubt that readers, writers and recoveries came across, on their way to the metadata store, where auto-recovery
-/// finds them. Gathers for a moment, so that a damaged bookie costs one write for each ledger and not for each entry.
+/// finds them. Gathers for a moment, so that a damaged bookie costs one write for each ledger and not for each entry; what
+/// cannot be written is tried again until it can.
 final class RepairQueue: Sendable {
+  private struct Waiting {
+    var copies: [SuspectCopies] = []
+    /// The last report, to see whether there was another one since this was written.
+    var report: UInt64 = 0
+  }
+
   private struct State {
-    var pending: [LedgerID: [SuspectCopies]] = [:]
+    var pending: [LedgerID: Waiting] = [:]
+    var reports: UInt64 = 0
     var task: Task<Void, Never>?
     var isShutDown = false
   }
 
-  /// Ledgers that wait at once, at most; further ones are found by the next audit.
-  private static let maximumLedgers = 10_000
-  private static let maximumAttempts = 20
+  /// Ledgers that wait at once beyond which only one range of each bookie is kept for further ones.
+  private static let manyLedgers = 10_000
+  private static let longestPause = Duration.seconds(30)
 
   private let store: UnderReplicationStore
   private let delay: Duration
@@ -28,14 +36,30 @@ final class RepairQueue: Sendable {
   /// The copies may be missing or damaged.
   func report(_ id: LedgerID, _ copies: SuspectCopies) {
     state.withLockedValue { state in
-      guard !state.isShutDown, state.pending[id] != nil || state.pending.count < Self.maximumLedgers else { return }
-      state.pending[id, default: []].append(copies)
-      if let waiting = state.pending[id], waiting.count >= 64 { state.pending[id] = SuspectCopies.merged(waiting) }
-      if state.task == nil { state.task = Task { await self.run() } }
+      let ranges = state.pending.count < Self.manyLedgers ? 64 : 1
+      var waiting = state.pending[id] ?? Waiting()
+      waiting.copies.append(copies)
+      state.reports += 1
+      waiting.report = state.reports
+      if waiting.copies.count >= ranges {
+        waiting.copies = SuspectCopies.merged(waiting.copies, limit: ranges == 1 ? 1 : 256)
+      }
+      state.pending[id] = waiting
+      if state.task == nil, !state.isShutDown { state.task = Task { await self.run() } }
     }
   }
 
-  /// Writes what is waiting, once, and takes nothing more.
+  /// Writes what is known of the ledger, now: when this returns it is in the metadata store.
+  func store(_ id: LedgerID) async throws(LedgerError) {
+    while let waiting = state.withLockedValue({ $0.pending[id] }) {
+      try await store.mark(id) { _ = $0.add(suspects: waiting.copies) }
+      state.withLockedValue { state in
+        if state.pending[id]?.report == waiting.report { state.pending[id] = nil }
+      }
+    }
+  }
+
+  /// Writes what is waiting, once, and ends. What is reported later is lost.
   func shutdown() async {
     let task = state.withLockedValue { state in
       state.isShutDown = true
@@ -43,14 +67,14 @@ final class RepairQueue: Sendable {
     }
     task?.cancel()
     await task?.value
-    await flush()
+    _ = await flush()
   }
 
   private func run() async {
-    var attempts = 0
-    while attempts < Self.maximumAttempts {
-      do { try await Task.sleep(for: delay) } catch { break }
-      if await flush() { attempts = 0 } else { attempts += 1 }
+    var pause = delay
+    while true {
+      do { try await Task.sleep(for: pause) } catch { return }
+      pause = await flush() ? delay : min(pause * 2, max(delay, Self.longestPause))
       let isDone = state.withLockedValue { state in
         guard state.pending.isEmpty else { return false }
         state.task = nil
@@ -58,28 +82,23 @@ final class RepairQueue: Sendable {
       }
       if isDone { return }
     }
-    state.withLockedValue { $0.task = nil }
   }
 
   /// Whether everything was written.
-  @discardableResult
   private func flush() async -> Bool {
-    let batch = state.withLockedValue { state in
-      defer { state.pending = [:] }
-      return state.pending
-    }
-    var isComplete = true
-    for (id, copies) in batch.sorted(by: { $0.key < $1.key }) {
+    var failures = 0
+    for id in state.withLockedValue({ $0.pending.keys.sorted() }) {
       do {
-        try await store.mark(id) { $0.add(suspects: copies) }
+        try await store(id)
       } catch {
-        isComplete = false
+        failures += 1
         logger.warning(
           "A ledger with copies in doubt could not be marked; trying again.",
           metadata: ["ledger": "\(id)", "error": "\(error)"])
-        state.withLockedValue { $0.pending[id, default: []] += copies }
+        // What is in the way of several is in the way of all.
+        if failures == 3 { break }
       }
     }
-    return isComplete
+    return failures == 0
   }
 }

@@ -36,6 +36,11 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
   public var unrecoverableEntries: Int64
   /// How far an attempt that was broken off has come.
   public var progress: Progress?
+  /// When each of the lost bookies was found to be gone, ms since 1970.
+  public var lostSinceMs: [String: Int64]?
+  /// Counts what was reported, whether or not it was known already: what is reported while a worker repairs may have
+  /// happened behind it. Nil: 0.
+  public var reports: Int?
 
   /// A mark without any finding.
   init(ledgerID: LedgerID, sinceMs: Int64) {
@@ -50,18 +55,40 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
   }
 
   /// Adds bookies that are gone. Returns whether that is news.
-  mutating func add(lost: Set<String>) -> Bool {
-    let all = Set(lostBookies).union(lost)
-    guard all.count != lostBookies.count else { return false }
-    lostBookies = all.sorted()
-    nextAttemptMs = 0
-    return true
+  @discardableResult
+  mutating func add(lost: Set<String>, nowMs: Int64) -> Bool {
+    let new = lost.subtracting(lostBookies)
+    for bookie in new { lostSinceMs = (lostSinceMs ?? [:]).merging([bookie: nowMs]) { _, new in new } }
+    return report(isNew: !new.isEmpty) { $0.lostBookies = Set($0.lostBookies).union(new).sorted() }
+  }
+
+  /// Since when the bookie has been gone, as far as is known.
+  func lostMs(_ bookie: String) -> Int64 { lostSinceMs?[bookie] ?? sinceMs }
+
+  /// Forgets bookies that are back: should they go again, that is another loss.
+  mutating func drop(lost isBack: (String) -> Bool) {
+    lostBookies.removeAll(where: isBack)
+    lostSinceMs = lostSinceMs?.filter { !isBack($0.key) }
   }
 
   /// Adds a bookie that may have lost entries of any ledger up to `through`. Returns whether that is news.
+  @discardableResult
   mutating func add(limbo bookie: String, through: LedgerID) -> Bool {
-    guard limbo?[bookie] != through else { return false }
-    limbo = (limbo ?? [:]).merging([bookie: through]) { _, new in new }
+    report(isNew: limbo?[bookie] != through) {
+      $0.limbo = ($0.limbo ?? [:]).merging([bookie: through]) { _, new in new }
+    }
+  }
+
+  /// Copies are in the same failure domain. Returns whether that is news.
+  @discardableResult
+  mutating func addMisplaced() -> Bool {
+    report(isNew: !isMisplaced) { $0.isMisplaced = true }
+  }
+
+  private mutating func report(isNew: Bool, _ change: (inout Self) -> Void) -> Bool {
+    reports = (reports ?? 0) + 1
+    guard isNew else { return false }
+    change(&self)
     nextAttemptMs = 0
     return true
   }
@@ -78,11 +105,9 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
   }
 
   /// Adds copies in doubt. Returns whether that is news.
+  @discardableResult
   mutating func add(suspects more: [SuspectCopies]) -> Bool {
     let merged = SuspectCopies.merged(suspects + more)
-    guard merged != suspects else { return false }
-    suspects = merged
-    nextAttemptMs = 0
-    return true
+    return report(isNew: merged != suspects) { $0.suspects = merged }
   }
 }

@@ -29,23 +29,36 @@ struct UnderReplicationStore: Sendable {
 
   let store: any MetadataStore
 
-  static func nowMs() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }
+  private static let anchor = (
+    ms: Int64(Date().timeIntervalSince1970 * 1_000), at: ContinuousClock.now
+  )
+
+  /// Ms since 1970, as the wall clock said when this was asked first in this process: it does not jump when that is set.
+  static func nowMs() -> Int64 {
+    let passed = (ContinuousClock.now - anchor.at).components
+    return anchor.ms + passed.seconds * 1_000 + passed.attoseconds / 1_000_000_000_000_000
+  }
 
   // MARK: Marks
 
-  /// Adds to what is known of the ledger; `change` says whether it has found anything new.
-  func mark(_ id: LedgerID, _ change: (inout UnderReplicatedLedger) -> Bool) async throws(LedgerError) {
+  /// Adds to what is known of the ledger.
+  func mark(_ id: LedgerID, _ change: (inout UnderReplicatedLedger) -> Void) async throws(LedgerError) {
     try await mapErrors {
       while true {
         let key = Self.ledgers + "\(id)"
         let record = try await store.get(key)
         var mark = record.flatMap { Self.decode($0) } ?? UnderReplicatedLedger(ledgerID: id, sinceMs: Self.nowMs())
-        guard change(&mark) else { return }
+        change(&mark)
+        let bytes = try Self.encode(mark)
         do {
-          try await store.put(key, Self.encode(mark), expected: record.map { .exactly($0.version) } ?? .absent)
+          try await store.put(key, bytes, expected: record.map { .exactly($0.version) } ?? .absent)
           return
         } catch MetadataError.versionMismatch {
           try Task.checkCancellation()
+        } catch {
+          // The change may have been made and only the answer lost.
+          guard let present = try? await store.get(key), present.value == bytes else { throw error }
+          return
         }
       }
     }
@@ -97,21 +110,27 @@ struct UnderReplicationStore: Sendable {
 
   // MARK: Locks and election
 
-  /// Whether `holder` has the key now, as long as the lease lives. Whoever copies a ledger, or deletes a copy that metadata
+  /// The version of the key, which `holder` has from now on as long as the lease lives; nil if somebody else has it. Whoever copies a ledger, or deletes a copy that metadata
   /// does not name, holds `/ledgers/underreplicated/locks/<id>`.
-  func acquire(_ key: String, holder: String, lease: MetadataLease) async throws(LedgerError) -> Bool {
+  func acquire(_ key: String, holder: String, lease: MetadataLease) async throws(LedgerError) -> MetadataVersion? {
     try await mapErrors {
       do {
-        try await store.put(key, Array(holder.utf8), expected: .absent, lease: lease)
-        return true
+        return try await store.put(key, Array(holder.utf8), expected: .absent, lease: lease)
       } catch MetadataError.versionMismatch {
-        return false
+        return nil
       }
     }
   }
 
-  func release(_ key: String) async throws(LedgerError) {
-    try await mapErrors { try await store.delete(key, expected: .any) }
+  /// Gives a key back, unless it is lost already and somebody else has it.
+  func release(_ key: String, _ version: MetadataVersion) async throws(LedgerError) {
+    try await mapErrors {
+      do {
+        try await store.delete(key, expected: .exactly(version))
+      } catch MetadataError.versionMismatch, MetadataError.notFound {
+        return
+      }
+    }
   }
 
   func holder(_ key: String) async throws(LedgerError) -> String? {
