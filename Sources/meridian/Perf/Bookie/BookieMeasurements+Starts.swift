@@ -30,7 +30,8 @@ extension BookieMeasurements {
     let report = own[2]
     figures.add("restart", "start with nothing to replay (median of 5)", base, "s")
     figures.add(
-      "restart", "replay of \(Int(bytes) >> 20) MiB (median of 5)", bytes / 1e6 / max(1e-6, report.seconds - base), "MB/s",
+      "restart", "replay of \(Int(bytes) >> 20) MiB (median of 5)", bytes / 1e6 / max(1e-6, report.seconds - base),
+      "MB/s",
       against: ("dd of the journal (median of 5)", raw.sorted()[2]), target: .atLeast(0.8))
     figures.add("restart", "CPU of the replay", report.cpuSeconds / report.seconds, "cores")
     try FileManager.default.removeItem(atPath: directory)
