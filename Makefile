@@ -6,8 +6,11 @@ TOPOLOGY ?= topologies/two-region.yaml
 SECONDS_TO_FUZZ ?= 60
 SEEDS ?= 10000
 MINUTES ?= 10
+DIRECTORY ?= .
+SIZE ?= 131072
+COUNT ?= 600
 
-.PHONY: help setup build demo test test-unit test-interop test-compose fuzz simulate faults format lint protos clean
+.PHONY: help setup build demo test test-unit test-interop test-compose fuzz simulate faults bench-io-uring format lint protos clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -41,6 +44,9 @@ simulate: setup ## Simulate SEEDS bookies and SEEDS regions under faults, from t
 
 faults: setup ## Kill, stop, fill and damage bookie processes under load for MINUTES minutes (MERIDIAN_SEED repeats a choice)
 	MERIDIAN_FAULT_SECONDS=$$((60 * $(MINUTES))) MERIDIAN_FAULT_VERBOSE=1 swift test --filter RealFaultTests
+
+bench-io-uring: ## Measure COUNT synced writes of SIZE bytes in DIRECTORY, io_uring's among them (needs liburing-dev and a C compiler)
+	@mkdir -p .build && $(CC) -O2 -Wall -Wextra -o .build/io-uring Benchmarks/io_uring.c -luring && .build/io-uring $(DIRECTORY) $(SIZE) $(COUNT)
 
 format: ## Format the Swift sources in place
 	swift format --in-place --parallel --recursive Package.swift Sources Tests

@@ -90,7 +90,7 @@ private struct ReplayRoom {
       retry = flusher.flush()
       guard retry == nil else {
         if storage.state.withLockedValue({ $0.tracker.isOutOfSpace }) { return }
-        throw .configuration("What the journal holds cannot be flushed; see the log, and start again.")
+        throw flusher.lastFailure ?? .configuration("What the journal holds cannot be flushed; see the log.")
       }
     }
     storage.state.withLockedValue { _ = storage.beginFlush(&$0, synced: reached) }

@@ -27,6 +27,8 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   private var due: NIODeadline
   private var retry: NIODeadline?
   var removals = Removals()
+  /// Why the last flush that failed did.
+  private(set) var lastFailure: BookieError?
 
   init(storage: BookieStorage) {
     self.storage = storage
@@ -123,6 +125,7 @@ final class Flusher: StorageWorker, @unchecked Sendable {
   }
 
   private func failed(_ error: BookieError) -> NIODeadline {
+    lastFailure = error
     if case .index = error {
       // Whether the index took the change is not known for certain: nothing that it may name is taken back.
       appender.abandon()
