@@ -77,9 +77,12 @@ struct JournalRecords {
       }
       return true
     }
+    // Small records are mostly padding: whoever keeps their payloads should not keep all of the piece.
+    let isSparse = ranges.reduce(0) { $0 + $1.payload.count } < at / 2
     for range in ranges {
-      let payload = bytes.getSlice(at: bytes.readerIndex + range.payload.lowerBound, length: range.payload.count)
-      found.append((payload ?? ByteBuffer(), range.sequence))
+      let place = bytes.readerIndex + range.payload.lowerBound
+      let payload = bytes.getSlice(at: place, length: range.payload.count) ?? ByteBuffer()
+      found.append((isSparse ? ByteBuffer(bytes: payload.readableBytesView) : payload, range.sequence))
     }
     if isGood {
       rest = bytes.getSlice(at: bytes.readerIndex + at, length: bytes.readableBytes - at) ?? ByteBuffer()

@@ -14,9 +14,9 @@ extension BookieStorage {
     var isFirst = false
     let (accepted, mustFlush) = state.withLockedValue { state -> (Bool, Bool) in
       guard !state.isClosed else { return (true, false) }
-      let isBehind = batch.isUrgent ? !state.urgentWaiting.isEmpty : !state.waiting.isEmpty
+      let isNext = (batch.isUrgent ? state.urgentWaiting : state.waiting).isEmpty(journal: batch.journal)
       // What is refused anyway does not wait for that.
-      if !isRefused(batch, state), isBehind || !hasRoom(for: batch, state) {
+      if !isRefused(batch, state), !isNext || !hasRoom(batch.journal, isUrgent: batch.isUrgent, state) {
         isFirst = state.waiting.isEmpty && state.urgentWaiting.isEmpty
         let isWaiting =
           batch.isUrgent
@@ -48,9 +48,9 @@ extension BookieStorage {
     }
   }
 
-  /// Whether the write cache and the batch's journal have room. Called under the lock.
-  private func hasRoom(for batch: AddBatch, _ state: State) -> Bool {
-    !state.cache.isFull(isUrgent: batch.isUrgent) && !journals[batch.journal].isFull(isUrgent: batch.isUrgent)
+  /// Whether the write cache and a journal have room. Called under the lock.
+  private func hasRoom(_ journal: Int, isUrgent: Bool, _ state: State) -> Bool {
+    !state.cache.isFull(isUrgent: isUrgent) && !journals[journal].isFull(isUrgent: isUrgent)
   }
 
   /// Checks each add against the table, inserts what passes and hands it to the journal. Returns the refusals.
@@ -111,10 +111,11 @@ extension BookieStorage {
   /// Lets in what waits, as long as there is room. Called under the lock.
   func admitWaiting(_ state: inout State) -> [(any ReplyTarget, [BookieReply])] {
     var replies: [(any ReplyTarget, [BookieReply])] = []
-    while let first = state.urgentWaiting.first, hasRoom(for: first, state), var next = state.urgentWaiting.popFirst() {
+    guard !state.isClosed else { return [] }
+    while var next = popWaiting(isUrgent: true, &state) {
       if let refused = accept(&next.batch, next.target, &state) { replies.append((next.target, [refused])) }
     }
-    while let first = state.waiting.first, hasRoom(for: first, state), var next = state.waiting.popFirst() {
+    while var next = popWaiting(isUrgent: false, &state) {
       var reply: [BookieReply] = [.resume]
       if let refused = accept(&next.batch, next.target, &state) { reply.insert(refused, at: 0) }
       replies.append((next.target, reply))
@@ -122,10 +123,21 @@ extension BookieStorage {
     return replies
   }
 
+  private func popWaiting(isUrgent: Bool, _ state: inout State) -> WaitingAdds.Item? {
+    let isFull = state.cache.isFull(isUrgent: isUrgent)
+    guard !isFull else { return nil }
+    let hasRoom: (Int) -> Bool = { [journals] in !journals[$0].isFull(isUrgent: isUrgent) }
+    return isUrgent ? state.urgentWaiting.popFirst(where: hasRoom) : state.waiting.popFirst(where: hasRoom)
+  }
+
   /// A journal that was full has room again.
   func journalHasRoom() {
-    let replies = state.withLockedValue { state in state.isClosed ? [] : admitWaiting(&state) }
+    let (replies, mustFlush) = state.withLockedValue { state in
+      let replies = admitWaiting(&state)
+      return (replies, !state.isClosed && state.cache.isActiveFull && beginFlush(&state))
+    }
     for (target, reply) in replies { target.deliver(reply) }
+    if mustFlush { flusher?.submit(.wake) }
   }
 
   /// Refuses what has waited too long, so that its connection can be read again. Returns when the next one will have.

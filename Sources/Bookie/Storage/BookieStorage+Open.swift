@@ -30,9 +30,11 @@ extension BookieStorage {
         thresholds: configuration.diskThresholds, journals: configuration.journalDirectories,
         ledgers: configuration.ledgerDirectories, isAnyEnough: configuration.readOnlyModeOnAnyDiskFull),
       waiting: WaitingAdds(
-        limit: configuration.maximumWaitingBytes, patience: TimeAmount(configuration.maximumThrottleTime)),
+        journals: configuration.journalDirectories.count, limit: configuration.maximumWaitingBytes,
+        patience: TimeAmount(configuration.maximumThrottleTime)),
       urgentWaiting: WaitingAdds(
-        limit: configuration.maximumWaitingBytes / 4, patience: TimeAmount(configuration.maximumThrottleTime)))
+        journals: configuration.journalDirectories.count, limit: configuration.maximumWaitingBytes / 4,
+        patience: TimeAmount(configuration.maximumThrottleTime)))
     try index.forEachLedger { state.table.load($0, $1) }
     state.table.load(try index.unknownLedgers())
 

@@ -183,7 +183,7 @@ extension BookieStorage {
     while true {
       guard let found = run else { return nil }
       do throws(BookieError) {
-        return try load(ledgerID, entryID, from: found, isPaced: isPaced)
+        return try load(ledgerID, entryID, from: found, disk, isPaced: isPaced)
       } catch {
         // Compaction may have moved it, and removed the log, since the index was asked.
         run = try index.run(ledgerID: ledgerID, entryID: entryID)
@@ -193,7 +193,7 @@ extension BookieStorage {
   }
 
   private func load(
-    _ ledgerID: Int64, _ entryID: Int64, from run: LocationRun, isPaced: Bool
+    _ ledgerID: Int64, _ entryID: Int64, from run: LocationRun, _ disk: DiskUse, isPaced: Bool
   ) throws(BookieError) -> ByteBuffer? {
     guard let (first, offset) = run.find(entryID) else { return nil }
     var end = first + 1
@@ -204,7 +204,8 @@ extension BookieStorage {
       end += 1
     }
     let items = run.items[first..<end]
-    guard environment.hasThreads else { return try read(items, ledgerID, run.logID, offset, bytes) }
+    // What is urgent does not wait for somebody who gives way to adds.
+    guard environment.hasThreads, disk != .urgent else { return try read(items, ledgerID, run.logID, offset, bytes) }
     while true {
       if let ticket = flights.board(ledgerID, entryID...run.items[end - 1].entryID) {
         defer { flights.land(ticket) }

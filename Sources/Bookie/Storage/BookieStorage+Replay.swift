@@ -9,10 +9,16 @@ extension BookieStorage {
   /// afterwards, and the files stay until then. If there is more, the disk takes it meanwhile. Blocks.
   func replayJournals(from marks: [JournalMark], _ flusher: Flusher) throws(BookieError) {
     var room = ReplayRoom(storage: self, flusher: flusher, reached: marks)
+    var isInLimbo = false
+    // Once: a ledger that turns up later is in limbo from the beginning.
+    let damaged = {
+      if !isInLimbo { self.enterLimbo() }
+      isInLimbo = true
+    }
     for (position, journal) in journals.enumerated() {
       let replay = JournalReplay(
         directory: journal.directory, mark: marks[position], environment: environment, logger: logger)
-      let outcome = try replay.run(damaged: enterLimbo) { payload, sequence throws(BookieError) in
+      let outcome = try replay.run(damaged: damaged) { payload, sequence throws(BookieError) in
         self.replay(payload)
         room.reached[position] = JournalMark(sequence: sequence)
         try room.make()

@@ -44,7 +44,7 @@ struct JournalReplay {
       try scan(path, first: first, &pass, damaged, visit)
     }
     // From the first record on there always is a file.
-    if outcome.files.isEmpty && mark.sequence > 0 { report(&pass, directory, "the journal files are gone", damaged) }
+    if outcome.files.isEmpty && mark.sequence > 0 { lost(&pass, directory, "the journal files are gone", damaged) }
     outcome.records = pass.records
     outcome.isDamaged = pass.isDamaged
     outcome.lastSequence = max(outcome.lastSequence, pass.expected - 1)
@@ -66,9 +66,9 @@ struct JournalReplay {
     let size = try file.size()
     guard let header = try Self.header(of: file) else {
       // A file gets its name when its header is on the disk.
-      return report(&pass, path, "its header fails its checksum", damaged)
+      return lost(&pass, path, "its header fails its checksum", damaged)
     }
-    guard header.first == first else { return report(&pass, path, "its header is that of another file", damaged) }
+    guard header.first == first else { return lost(&pass, path, "its header is that of another file", damaged) }
     let useMark = mark.file == first && mark.offset >= UInt64(JournalFormat.headerSize)
     var records = JournalRecords(
       file, logID: header.logID, offset: useMark ? Int(clamping: mark.offset) : JournalFormat.headerSize, size: size,
@@ -98,6 +98,13 @@ struct JournalReplay {
     let block = AlignedBuffer(capacity: JournalFormat.headerSize)
     let count = try file.read(into: block.bytes, at: 0)
     return JournalFormat.parseHeader(UnsafeRawBufferPointer(rebasing: block.bytes[0..<count]))
+  }
+
+  /// Nothing of a file can be read. One record at least is counted as lost with it: the journal then goes on in a file with
+  /// another name, and behind a gap, so that the next start comes to the same verdict if nobody has written this one down yet.
+  private func lost(_ pass: inout Pass, _ path: String, _ what: String, _ damaged: () -> Void) {
+    pass.expected += 1
+    report(&pass, path, what, damaged)
   }
 
   private func report(_ pass: inout Pass, _ path: String, _ what: String, _ damaged: () -> Void) {

@@ -87,16 +87,18 @@ extension BookieMeasurements {
     }
   }
 
-  /// Adds at a steady rate, alone and beside somebody who reads old entries as fast as it goes, in turns.
+  /// Adds at a steady rate, alone and beside somebody who reads old entries as fast as it goes, in turns. Each turn has its own
+  /// percentiles, and the median of the turns is what counts: one hiccup of the machine is in one turn.
   func isolation() async throws {
     try await withColdLedger("isolation") { bookie in
       let reader = coldStream(bookie)
-      var alone = AddStream.Outcome()
-      var beside = AddStream.Outcome()
+      var alone: [AddStream.Outcome] = []
+      var beside: [AddStream.Outcome] = []
       var readBytes = 0
       var readSeconds = 0.0
-      let turn = max(.seconds(1), options.measured / 3)
-      for round in 0..<3 {
+      let rounds = 9
+      let turn = max(.seconds(1), options.measured / rounds)
+      for round in 0..<rounds {
         for isBeside in [false, true] {
           let writer = AddStream(
             address: bookie.address, ledgerID: Int64(1000 + 2 * round + (isBeside ? 1 : 0)),
@@ -117,17 +119,19 @@ extension BookieMeasurements {
           let (bytes, seconds) = try await reading.value
           readBytes += bytes
           readSeconds += seconds
-          if isBeside { beside = beside + outcome } else { alone = alone + outcome }
+          if isBeside { beside.append(outcome) } else { alone.append(outcome) }
         }
+      }
+      func median(_ outcomes: [AddStream.Outcome], _ percentile: Double) -> Double {
+        outcomes.map { Double($0.latency.valueAtPercentile(percentile)) / 1000 }.sorted()[outcomes.count / 2]
       }
       figures.add("isolation", "adds", options.rate, "1/s")
       figures.add(
         "isolation", "old entries read meanwhile", readSeconds > 0 ? Double(readBytes) / 1e6 / readSeconds : 0, "MB/s")
       for (percentile, target) in [(50.0, nil), (99, PerfFigures.Target.atMost(1.2)), (99.9, nil)] {
         figures.add(
-          "isolation", "add beside the reader p\(percentile)",
-          Double(beside.latency.valueAtPercentile(percentile)) / 1000, "ms",
-          against: ("alone", Double(alone.latency.valueAtPercentile(percentile)) / 1000), target: target)
+          "isolation", "add beside the reader p\(percentile), median of \(rounds)", median(beside, percentile), "ms",
+          against: ("alone", median(alone, percentile)), target: target)
       }
     }
   }
