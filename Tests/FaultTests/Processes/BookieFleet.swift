@@ -159,7 +159,8 @@ actor BookieFleet {
 
   private func note(_ end: ServerProcess.End, _ index: Int) {
     switch end {
-    case .signal(let number) where number != SIGKILL:
+    // One that is told to end before it has begun to listen for that ends at once.
+    case .signal(let number) where number != SIGKILL && number != SIGTERM:
       surprises.append("\(places[index].id) was ended by signal \(number); its log is \(log(index))")
     default:
       ownEnds += 1
