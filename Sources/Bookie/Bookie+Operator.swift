@@ -102,7 +102,7 @@ extension Bookie {
 
   /// Looks for deleted ledgers now, and removes those that were missing in the search before as well.
   /// - Parameter confirmed: where the last search found too many to be believed (`BookieStatistics.refusedLedgers`) their
-  ///   number: those of them that are still missing are removed.
+  ///   number, or more: those of them that are still missing are removed.
   /// - Returns: how many were removed.
   @discardableResult
   public func collectGarbage(confirmed: Int? = nil) async throws -> Int {
@@ -111,10 +111,13 @@ extension Bookie {
 
   /// Looks now for closed ledgers that are stored here although metadata names other bookies for all of their entries, and
   /// removes what is here of them.
+  /// - Parameter confirmed: where the last search found too many to be believed
+  ///   (`BookieStatistics.refusedOverReplicatedLedgers`) their number, or more: those of them are removed of which that is
+  ///   still so.
   /// - Returns: how many were removed.
   @discardableResult
-  public func collectOverReplicatedLedgers() async throws -> Int {
-    try await collector.overReplicatedRound()
+  public func collectOverReplicatedLedgers(confirmed: Int? = nil) async throws -> Int {
+    try await collector.overReplicatedRound(confirmed: confirmed)
   }
 
   /// Compacts now. Returns when it is done, or the bookie stops.

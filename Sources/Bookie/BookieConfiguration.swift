@@ -53,9 +53,10 @@ public struct BookieConfiguration: Sendable {
 
   /// Bytes of entries held in memory until they are in an entry log, over both halves. (`dbStorage_writeCacheMaxSizeMb`)
   public var writeCacheSize = 64 * 1024 * 1024
-  /// Bytes of entries that may wait for room in the write cache; beyond them adds are answered "too many requests".
+  /// Bytes of entries that may wait for room, in the write cache or in a journal's queue; beyond them adds are answered "too many
+  /// requests".
   public var maximumWaitingBytes = 64 * 1024 * 1024
-  /// How long adds wait for room in the write cache before they are answered "too many requests".
+  /// How long adds wait for such room before they are answered "too many requests".
   /// (`dbStorage_maxThrottleTimeMs`)
   public var maximumThrottleTime = Duration.seconds(10)
   /// Longest time between two checkpoints of a bookie that is written to. (`flushInterval`)

@@ -6,11 +6,11 @@ public struct BookieStatistics: Sendable, Equatable {
   public var adds: Int64 = 0
   /// Bytes of entries accepted.
   public var addedBytes: Int64 = 0
-  /// Adds rejected because too many waited for room in the write cache, or for too long.
+  /// Adds rejected because too many waited for room in the write cache or a journal's queue, or for too long.
   public var rejectedAdds: Int64 = 0
   /// Adds that are not allowed: fenced, wrong key, or the bookie is read-only.
   public var refusedAdds: Int64 = 0
-  /// Batches of adds that had to wait for room in the write cache.
+  /// Batches of adds that had to wait for room in the write cache or a journal's queue.
   public var throttledAdds: Int64 = 0
   /// Time from the arrival of an add to its sync.
   public var addLatency = LatencyHistogram()
@@ -60,10 +60,12 @@ public struct BookieStatistics: Sendable, Equatable {
   public var overReplicatedLedgers: Int64 = 0
   /// Entry logs removed because nothing in them is alive.
   public var deletedEntryLogs: Int64 = 0
-  /// Searches for deleted ledgers that were refused because they would have deleted too much.
+  /// Searches for deleted or over-replicated ledgers that were refused because they would have removed too much.
   public var refusedMassDeletes: Int64 = 0
-  /// Ledgers that the last search found, if it was refused; else 0.
+  /// Ledgers that the last search for deleted ones found, if it was refused; else 0.
   public var refusedLedgers = 0
+  /// Ledgers that the last search for over-replicated ones found, if it was refused; else 0.
+  public var refusedOverReplicatedLedgers = 0
   /// Whether a part of the journal was lost to damage, so that negative answers are given as "unknown".
   public var isInLimbo = false
   /// Ledgers of which entries may be lost.

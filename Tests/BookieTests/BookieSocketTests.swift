@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import TestSupport
 import Testing
+import Transport
 
 @testable import Bookie
 
@@ -208,6 +209,14 @@ final class RawSocket: ChannelInboundHandler, @unchecked Sendable {
     var whole = ByteBuffer(integer: UInt32(frame.readableBytes))
     whole.writeImmutableBuffer(frame)
     return whole.readableBytesView.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+  }
+
+  /// Everything from here on is TLS.
+  func encrypt(_ tls: TLSContext) async throws {
+    guard let channel else { return }
+    try await channel.eventLoop.submit {
+      try channel.pipeline.syncOperations.addHandler(TLSHandler(context: tls, serverHostname: nil), position: .first)
+    }.get()
   }
 
   /// Waits until the peer closes.

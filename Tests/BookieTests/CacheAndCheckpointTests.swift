@@ -196,7 +196,7 @@ struct CacheAndCheckpointTests {
   func confirmedGarbage() {
     var selection = GarbageSelection(share: 0.5, minimum: 3)
     #expect(selection.round(local: 5, missing: [1, 2, 3], confirmed: 3) == .refuse(missing: 3, of: 5))
-    #expect(selection.round(local: 5, missing: [1, 2, 3], confirmed: 4) == .refuse(missing: 3, of: 5))
+    #expect(selection.round(local: 5, missing: [1, 2, 3], confirmed: 2) == .refuse(missing: 3, of: 5))
     #expect(selection.round(local: 5, missing: [2, 3, 4, 5], confirmed: 3) == .delete([2, 3]))
     #expect(selection.round(local: 3, missing: [1, 4, 5], confirmed: 3) == .refuse(missing: 3, of: 3))
   }

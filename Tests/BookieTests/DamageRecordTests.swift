@@ -42,23 +42,6 @@ struct DamageRecordTests {
     }
   }
 
-  @Test("A mass delete that was refused is made when its number is confirmed")
-  func confirmedDeletion() async throws {
-    try await BookieHarness.with {
-      $0.garbageCollectionMassDeleteMinimum = 3
-    } _: { harness in
-      let bookie = try await harness.start()
-      let client = try await LocalClient.connect(bookie)
-      for ledger in Int64(1)...4 { try await client.add(ledger, 0...3) }
-      try await harness.metadata.put("/ledgers/4", [1])
-      #expect(try await bookie.collectGarbage() == 0 && bookie.statistics().refusedLedgers == 3)
-      #expect(try await bookie.collectGarbage(confirmed: 2) == 0 && bookie.statistics().refusedLedgers == 3)
-      #expect(try await bookie.collectGarbage(confirmed: 3) == 3 && bookie.statistics().refusedLedgers == 0)
-      #expect(bookie.ledgerIDs == [4])
-      try await bookie.shutdown()
-    }
-  }
-
   @Test("Damage is told as soon as the metadata store takes it, and what it knew of before is not written over")
   func refusedTelling() async throws {
     try await BookieHarness.with {

@@ -104,7 +104,7 @@ struct FullDiskTests {
         try FileManager.default.contentsOfDirectory(atPath: directory).first { $0.hasSuffix(".log") })
       let record = LocationRun.recordOverhead + BookieHarness.codec.overhead + 7
       for entry in [3, 7] {
-        try BookieRestartTests.flip(directory + "/" + log, at: EntryLogFormat.headerSize + entry * record + 50)
+        try BookieDamageTests.flip(directory + "/" + log, at: EntryLogFormat.headerSize + entry * record + 50)
       }
       let damaged = try await harness.start()
       await damaged.scrub()

@@ -129,12 +129,10 @@ struct BookieMaintenanceRoutes {
       let before = bookie.statistics().refusedMassDeletes
       let confirmed = try request.queryNumber("confirm")
       let isOverReplicated = try request.flag("over_replicated")
-      guard confirmed == nil || !isOverReplicated else {
-        throw AdminFailure(400, "confirm is for a search for deleted ledgers, not for one of over-replicated ones")
-      }
       let collect: @Sendable () async throws -> Int = {
         isOverReplicated
-          ? try await bookie.collectOverReplicatedLedgers() : try await bookie.collectGarbage(confirmed: confirmed)
+          ? try await bookie.collectOverReplicatedLedgers(confirmed: confirmed)
+          : try await bookie.collectGarbage(confirmed: confirmed)
       }
       if try request.flag("wait") {
         let removed = try await services.jobs.run(.collection, of: bookie, collect)
@@ -143,7 +141,7 @@ struct BookieMaintenanceRoutes {
         return try .json(
           Collected(
             removedLedgers: removed, refusedMassDeletes: figures.refusedMassDeletes - before,
-            refusedLedgers: isOverReplicated ? 0 : figures.refusedLedgers))
+            refusedLedgers: isOverReplicated ? figures.refusedOverReplicatedLedgers : figures.refusedLedgers))
       }
       services.jobs.start(.collection, of: bookie, logger: services.logger) { _ = try await collect() }
       for kind in kinds where !suspended.contains(kind) { Self.compact(bookie, kind, services) }

@@ -30,6 +30,7 @@ struct BookieReport: Encodable {
   var refusedMassDeletes: Int64
   /// Ledgers that the last search found, if it was refused.
   var refusedLedgers: Int
+  var refusedOverReplicatedLedgers: Int
   var overReplicatedLedgers: Int64
   var ledgersInLimbo: Int
   /// `minor` or `major`, while one runs.
@@ -62,6 +63,7 @@ struct BookieReport: Encodable {
     failedFlushes = figures.failedFlushes
     refusedMassDeletes = figures.refusedMassDeletes
     refusedLedgers = figures.refusedLedgers
+    refusedOverReplicatedLedgers = figures.refusedOverReplicatedLedgers
     overReplicatedLedgers = figures.overReplicatedLedgers
     ledgersInLimbo = figures.ledgersInLimbo
     runningCompaction = bookie.runningCompaction?.rawValue

@@ -13,9 +13,13 @@ extension GarbageCollector {
   /// Auto-recovery may be about to name this bookie. So each is removed only under the lock that auto-recovery takes, when the
   /// metadata was read again, and when the ledger is not marked for repair, since a repair that was broken off goes on with
   /// what it has copied.
+  ///
+  /// Metadata that was restored from an old copy names the bookies from before repairs: to find most of the ledgers here is
+  /// refused like a mass delete.
+  /// - Parameter confirmed: the number of ledgers that an operator saw refused, and wants to be removed all the same.
   /// - Returns: the number of ledgers that were removed; none while another search runs.
   @discardableResult
-  func overReplicatedRound() async throws -> Int {
+  func overReplicatedRound(confirmed: Int? = nil) async throws -> Int {
     guard begin() else { return 0 }
     defer { end() }
     let local = (0..<LedgerFenceTable.partCount).flatMap { part in
@@ -23,7 +27,8 @@ extension GarbageCollector {
         state.table.ids(inPart: part).filter { state.table.vacated($0) != nil }
       }
     }
-    let strange = try await filter(local) { try await self.isElsewhere($0) }.sorted()
+    let found = Set(try await filter(local) { try await self.isElsewhere($0) })
+    let strange = believed(found, of: local.count, confirmed)
     guard !strange.isEmpty else { return 0 }
     let lease = try await metadata.grantLease(ttl: storage.configuration.registrationTTL)
     var removed = 0
@@ -41,6 +46,26 @@ extension GarbageCollector {
       logger.info("Entries that other bookies hold were removed.", metadata: ["ledgers": "\(removed)"])
     }
     return removed
+  }
+
+  /// What of the ledgers that a search found may be removed, in order.
+  private func believed(_ found: Set<Int64>, of total: Int, _ confirmed: Int?) -> [Int64] {
+    let decision = massGuard.check(found, of: total, confirmed: confirmed)
+    storage.state.withLockedValue { state in
+      state.statistics.refusedOverReplicatedLedgers = decision == .refuse ? found.count : 0
+      if decision == .refuse { state.statistics.refusedMassDeletes += 1 }
+    }
+    switch decision {
+    case .allow: return found.sorted()
+    case .confirmed(let ledgers): return ledgers.sorted()
+    case .refuse:
+      let command =
+        "meridian bookie gc --bookie \(storage.configuration.bookieID) --over-replicated --confirm \(found.count)"
+      logger.error(
+        "Metadata has most ledgers on other bookies; none is removed. Check the metadata store, or confirm their number.",
+        metadata: ["found": "\(found.count)", "ledgers": "\(total)", "confirmation": "\(command)"])
+      return []
+    }
   }
 
   /// Whether metadata has the ledger, closed, and without this bookie.

@@ -8,16 +8,19 @@ actor GarbageCollector {
   let storage: BookieStorage
   let metadata: any MetadataStore
   let logger: Logger
-  private(set) var selection: GarbageSelection
+  private var selection: GarbageSelection
+  /// Of the search for ledgers that metadata has elsewhere.
+  var massGuard: MassGuard
   private var isRunning = false
 
   init(storage: BookieStorage, metadata: any MetadataStore, logger: Logger) {
     self.storage = storage
     self.metadata = metadata
     self.logger = logger
-    selection = GarbageSelection(
-      share: storage.configuration.garbageCollectionMassDeleteShare,
-      minimum: storage.configuration.garbageCollectionMassDeleteMinimum)
+    let share = storage.configuration.garbageCollectionMassDeleteShare
+    let minimum = storage.configuration.garbageCollectionMassDeleteMinimum
+    selection = GarbageSelection(share: share, minimum: minimum)
+    massGuard = MassGuard(share: share, minimum: minimum)
   }
 
   /// Whether a search may begin: one at a time.
@@ -61,7 +64,10 @@ actor GarbageCollector {
       }
       logger.error(
         "Most ledgers are missing from metadata; none is deleted. Check the metadata store, or confirm their number.",
-        metadata: ["found": "\(missing)", "ledgers": "\(total)"])
+        metadata: [
+          "found": "\(missing)", "ledgers": "\(total)",
+          "confirmation": "meridian bookie gc --bookie \(storage.configuration.bookieID) --confirm \(missing)",
+        ])
       return 0
     }
   }

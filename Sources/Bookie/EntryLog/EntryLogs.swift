@@ -97,7 +97,10 @@ final class EntryLogs: Sendable {
       throw .damaged(path: EntryLogFormat.fileName(logID), "the index names this entry log, but it is not there")
     }
     let reader = try EntryLogReader(path: path, logID: logID, files: environment.files)
-    state.withLockedValue { $0.readers[logID] = reader }
+    state.withLockedValue { state in
+      // One that is kept holds the file, and its space, even when its name is gone.
+      if state.directories[logID] != nil { state.readers[logID] = reader }
+    }
     return reader
   }
 

@@ -65,11 +65,6 @@ struct LedgerShards {
     return true
   }
 
-  /// The ledgers of one shard, in no order.
-  func forEach(in shard: Int, _ body: (Int64, LedgerFenceTable.Ledger) -> Void) {
-    for (id, ledger) in shards[shard] { body(id, unpacked(ledger)) }
-  }
-
   /// Numbers of the ledgers of one shard that are not deleted, in no order.
   func ids(in shard: Int) -> [Int64] {
     shards[shard].compactMap { $0.value.flags & Packed.isDeleted == 0 ? $0.key : nil }

@@ -14,6 +14,8 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
   private static let lookUpSize = 16
   /// Time between two notes of how far a round is.
   private static let noteInterval = TimeAmount.seconds(60)
+  /// Time until what could not be asked for is asked for again.
+  private static let retryInterval = TimeAmount.seconds(10)
 
   let mailbox = Mailbox<Command>()
   private let storage: BookieStorage
@@ -29,6 +31,8 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
   private var noted: NIODeadline
   /// Whether the index does not know yet since when the bookie waits.
   private var isNew = false
+  /// When to go on, after something could not be asked for.
+  private var retry: NIODeadline?
   private var callbacks: [@Sendable () -> Void] = []
 
   private var isRunning: Bool { place != nil || !runs.isEmpty }
@@ -64,6 +68,7 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
     if !commands.isEmpty { return .again }
     let now = storage.environment.now()
     if let pause = pacer.pause(now: now) { return .wait(until: pause) }
+    if isRunning, let retry, retry > now { return .wait(until: retry) }
     if isRunning {
       advance(now)
       return .again
@@ -89,6 +94,7 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
   private func begin() {
     place = LocationPlace()
     runs = []
+    retry = nil
     beginMs = storage.environment.wallClock()
     if interval > .zero { due = storage.environment.now() + interval }
     note()
@@ -98,43 +104,40 @@ final class Scrubber: StorageWorker, @unchecked Sendable {
   private func note() {
     noted = storage.environment.now()
     guard interval > .zero else { return }
+    isNew = false
     let next = runs.first.map { LocationPlace(ledgerID: $0.ledgerID, entryID: $0.run.last) } ?? place
     storage.flusher?.submit(.note(ScrubRecord(beginMs: beginMs, place: next)))
   }
 
-  /// One run, or a look for more of them.
+  /// One run, or a look for more of them. What cannot be asked for now is not passed over: a round that is done has seen all.
   private func advance(_ now: NIODeadline) {
-    if let (ledgerID, run) = runs.popFirst() {
-      verify(run, ledgerID)
-      if isRunning {
-        if now - noted >= Self.noteInterval { note() }
-        return
-      }
-    } else if let from = place {
-      do throws(BookieError) {
+    do throws(BookieError) {
+      if let (ledgerID, run) = runs.first {
+        try verify(run, ledgerID)
+        runs.removeFirst()
+        if isRunning, now - noted >= Self.noteInterval { note() }
+      } else if let from = place {
         let (found, next) = try storage.index.runs(after: from, limit: Self.lookUpSize)
         runs = found[...]
         place = next
-        if isRunning { return }
-      } catch {
-        storage.logger.error("The index cannot be read; the verification ends early.", metadata: ["error": "\(error)"])
-        place = nil
       }
+      retry = nil
+    } catch {
+      // Once for each time that it fails in a row.
+      if retry == nil {
+        storage.logger.warning("The verification cannot go on; trying again.", metadata: ["error": "\(error)"])
+      }
+      retry = now + Self.retryInterval
     }
+    if isRunning { return }
     note()
     storage.state.withLockedValue { $0.statistics.scrubs += 1 }
     callbacks.forEach { $0() }
     callbacks = []
   }
 
-  private func verify(_ run: LocationRun, _ ledgerID: Int64) {
-    let reading: RunReading
-    do throws(BookieError) {
-      reading = try RunReading(run, ledgerID: ledgerID, storage: storage)
-    } catch {
-      storage.logger.warning("Entries cannot be verified now.", metadata: ["error": "\(error)"])
-      return
-    }
+  private func verify(_ run: LocationRun, _ ledgerID: Int64) throws(BookieError) {
+    let reading = try RunReading(run, ledgerID: ledgerID, storage: storage)
     pacer.spent(run.byteCount, now: storage.environment.now())
     let damaged = reading.confirmedDamage(storage)
     let count = Int64(damaged.count)

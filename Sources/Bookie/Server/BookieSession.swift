@@ -8,7 +8,7 @@ struct BookieSession {
   /// Ordinary batches of each journal, then urgent ones.
   private var batches: [AddBatch?]
   private var isEmpty = true
-  /// Ordinary batches that wait for room in the write cache.
+  /// Ordinary batches that wait for room, in the write cache or in the journal's queue.
   private(set) var waiting = 0
 
   init(storage: BookieStorage) {

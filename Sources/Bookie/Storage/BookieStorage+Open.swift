@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 
 extension BookieStorage {
-  /// Opens the directories, replays the journals, flushes what they held, and begins. Blocks.
+  /// Opens the directories, replays the journals, and begins; what they held is flushed later, as other entries are. Blocks.
   static func open(
     configuration: BookieConfiguration, logger: Logger, onFailure: @escaping @Sendable (String) -> Void
   ) throws(BookieError) -> BookieStorage {

@@ -11,14 +11,16 @@ extension BookieMaintenanceVerbs {
         space is free when its entry logs hold nothing else, or compaction has copied what they hold.
 
         A search that does not find most ledgers of the bookie is refused. If they were deleted indeed, --confirm with their
-        number has those of them removed that are still missing.
+        number, or a higher one, has those of them removed that are still missing.
 
         --over-replicated looks for closed ledgers that the bookie stores although the metadata store names other bookies
-        for all of their entries. Each is removed under the lock of auto-recovery.
+        for all of their entries. Each is removed under the lock of auto-recovery. If that were most of them, the search is
+        refused as well: metadata that was restored from an old copy names the bookies from before repairs.
 
         Example: meridian bookie gc --all --rounds 2
         Example: meridian bookie gc --bookie bookie-1 --confirm 1520
         Example: meridian bookie gc --bookie bookie-1 --over-replicated
+        Example: meridian bookie gc --bookie bookie-1 --over-replicated --confirm 1520
         """)
     @OptionGroup var target: BookieChangeTarget
     @Option(help: "Searches to make.") var rounds = 1
@@ -28,7 +30,7 @@ extension BookieMaintenanceVerbs {
 
     func validate() throws {
       guard (1...10).contains(rounds) else { throw ValidationError("--rounds must be 1 to 10") }
-      guard confirm == nil || (rounds == 1 && !target.all && !overReplicated) else {
+      guard confirm == nil || (rounds == 1 && !target.all) else {
         throw ValidationError("--confirm is for one search on one bookie")
       }
       guard !overReplicated || rounds == 1 else { throw ValidationError("--over-replicated makes one search") }
@@ -63,18 +65,32 @@ extension BookieMaintenanceVerbs {
         var answers: [(bookie: String, answer: JSONValue)] = []
         for bookie in try await target.bookies(session) {
           let details = AdminCall.get(BookieTarget.path(bookie, "bookie/details"))
-          let before = try await session.send(details)["overReplicatedLedgers"].integerValue ?? 0
+          let before = try await session.send(details)
           let path = BookieTarget.path(bookie, "bookie/gc")
-          try await session.send(.put(path, query: [("over_replicated", "true")], body))
+          let query = [("over_replicated", "true")] + (confirm.map { [("confirm", "\($0)")] } ?? [])
+          try await session.send(.put(path, query: query, body))
           while try await session.send(.get(path))["is_in_force_gc"].text == "true" {
             try await Task.sleep(for: .milliseconds(100))
           }
-          let removed = (try await session.send(details)["overReplicatedLedgers"].integerValue ?? 0) - before
+          let after = try await session.send(details)
+          let count = after["refusedOverReplicatedLedgers"].integerValue ?? 0
+          if count > 0, Self.growth("refusedMassDeletes", before, after) > 0 {
+            throw CommandFailure(
+              "\(bookie): the metadata store has most ledgers (\(count)) on other bookies, so none was removed; see that it "
+                + "was not restored from an old copy; if it is right, use: meridian bookie gc --bookie \(bookie) "
+                + "--over-replicated --confirm \(count)")
+          }
+          let removed = Self.growth("overReplicatedLedgers", before, after)
           if !options.json { print("\(bookie): \(removed) over-replicated ledger\(removed == 1 ? "" : "s") removed") }
           answers.append((bookie, .object(["removedLedgers": .integer(removed)])))
         }
         if options.json { try BookieTarget.printJSON(answers) }
       }
+    }
+
+    /// By how much a number of a bookie's details has grown.
+    private static func growth(_ name: String, _ before: JSONValue, _ after: JSONValue) -> Int64 {
+      (after[name].integerValue ?? 0) - (before[name].integerValue ?? 0)
     }
   }
 

@@ -65,7 +65,7 @@ struct IndexRebuildTests {
     try await BookieHarness.with(Self.configure) { harness in
       let stored = try await Self.fill(harness)
       try FileManager.default.removeItem(atPath: Self.index(harness))
-      await BookieRestartTests.refused(
+      await BookieIdentityTests.refused(
         harness, "meridian bookie rebuild-index --directory \(harness.directory.file("b1"))")
       let report = try IndexRebuild.run(directory: harness.directory.file("b1"))
       #expect(report.bookieID == "b1" && report.ledgers >= 3 && report.entryLogs > 1)
@@ -114,9 +114,9 @@ struct IndexRebuildTests {
       _ = try EntryLogScan(path: directory + "/" + name, logID: id, files: PosixFiles()).run { records.append($0) }
       let victim = records[records.count / 2]
       // Its length, so that the next one has to be looked for.
-      try BookieRestartTests.flip(directory + "/" + name, at: Int(victim.offset) + 2)
+      try BookieDamageTests.flip(directory + "/" + name, at: Int(victim.offset) + 2)
       try FileManager.default.removeItem(atPath: directory + "/lastMark")
-      await BookieRestartTests.refused(harness, "rebuild-index")
+      await BookieIdentityTests.refused(harness, "rebuild-index")
       let report = try IndexRebuild.run(directory: harness.directory.file("b1"))
       #expect(report.damaged.count == 1 && report.damagedBytes == victim.size + 8)
       #expect(report.formerIndex == Self.index(harness) + ".former-1")
@@ -148,7 +148,7 @@ struct IndexRebuildTests {
           try FileManager.default.copyItem(atPath: good, toPath: data)
           let size = try #require(FileManager.default.contents(atPath: index + "/" + name)?.count)
           guard size > 0 else { continue }
-          try BookieRestartTests.flip(index + "/" + name, at: Int.random(in: 0..<size, using: &random))
+          try BookieDamageTests.flip(index + "/" + name, at: Int.random(in: 0..<size, using: &random))
           do {
             let bookie = try await harness.start { $0.failureAction = { _ in } }
             let client = try await LocalClient.connect(bookie)

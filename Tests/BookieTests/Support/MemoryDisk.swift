@@ -31,7 +31,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
   /// "index".
   var fault: ((_ action: String, _ path: String) -> Int32?)?
 
-  /// The error number of a read that fails, by the file.
+  /// The error number of a read that fails, by the file; that of a look through the index is "index".
   var readFault: ((_ path: String) -> Int32?)?
 
   // MARK: Faults
@@ -256,6 +256,7 @@ final class MemoryDisk: StorageFiles, @unchecked Sendable {
       from start: [UInt8], to end: [UInt8]?, fillsCache: Bool,
       _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(BookieError) -> Bool
     ) throws(BookieError) {
+      if let number = disk.lock.withLock({ disk.readFault?("index") }) { throw .index("Reading fails: \(number)") }
       let keys = disk.lock.withLock { disk.sortedKeys }
       var low = 0
       var high = keys.count
