@@ -49,13 +49,13 @@ final class RepairQueue: Sendable {
     }
   }
 
-  /// Writes what is known of the ledger, now: when this returns it is in the metadata store.
+  /// Writes what was reported of the ledger before this call: when it returns that is in the metadata store. What is
+  /// reported meanwhile is not waited for, else who reads a ledger with many damaged copies would hold up its writer.
   func store(_ id: LedgerID) async throws(LedgerError) {
-    while let waiting = state.withLockedValue({ $0.pending[id] }) {
-      try await store.mark(id) { _ = $0.add(suspects: waiting.copies) }
-      state.withLockedValue { state in
-        if state.pending[id]?.report == waiting.report { state.pending[id] = nil }
-      }
+    guard let waiting = state.withLockedValue({ $0.pending[id] }) else { return }
+    try await store.mark(id) { _ = $0.add(suspects: waiting.copies) }
+    state.withLockedValue { state in
+      if state.pending[id]?.report == waiting.report { state.pending[id] = nil }
     }
   }
 
