@@ -6,6 +6,7 @@ import NIOConcurrencyHelpers
 final class LossyMetadata: MetadataStore {
   private let store: any MetadataStore
   private let state = NIOLockedValueBox((answersToLose: 0, lost: 0, isDown: false, hangs: false))
+  private let listed = NIOLockedValueBox(0)
   private let observer = NIOLockedValueBox((@Sendable () -> Void)?.none)
 
   init(_ store: any MetadataStore) { self.store = store }
@@ -32,6 +33,9 @@ final class LossyMetadata: MetadataStore {
     while hangs { try await Task.sleep(for: .milliseconds(5)) }
     if isDown { throw MetadataError.storage("out of reach") }
   }
+
+  /// Lists that were asked for, of records or keys.
+  var lists: Int { listed.withLockedValue { $0 } }
 
   /// Answers that were lost.
   var lost: Int { state.withLockedValue { $0.lost } }
@@ -63,11 +67,13 @@ final class LossyMetadata: MetadataStore {
 
   func list(prefix: String, after: String?, limit: Int) async throws -> [MetadataRecord] {
     try await checkIsUp()
+    listed.withLockedValue { $0 += 1 }
     return try await store.list(prefix: prefix, after: after, limit: limit)
   }
 
   func keys(prefix: String, after: String?, limit: Int) async throws -> [String] {
     try await checkIsUp()
+    listed.withLockedValue { $0 += 1 }
     return try await store.keys(prefix: prefix, after: after, limit: limit)
   }
 
