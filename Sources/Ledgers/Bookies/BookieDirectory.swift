@@ -9,6 +9,9 @@ final class BookieDirectory: Sendable {
     var registered: [String: BookieInfo] = [:]
     var reputation: BookieReputation
     var watcher: Task<Void, Never>?
+    /// Reads the registrations after a change, and once more if there was another one meanwhile.
+    var reader: Task<Void, Never>?
+    var isStale = false
     var observers: [@Sendable () -> Void] = []
     var isShutDown = false
     var quarantines: Int64 = 0
@@ -18,6 +21,8 @@ final class BookieDirectory: Sendable {
 
   /// Between attempts to read the registrations, or to watch them.
   private static let pause = Duration.milliseconds(500)
+  /// Between reads of the registrations, however often they change.
+  private static let rest = Duration.milliseconds(100)
 
   private let metadata: any MetadataStore
   private let logger: Logger
@@ -85,16 +90,16 @@ final class BookieDirectory: Sendable {
         let watcher = Task { [weak self, metadata] in
           var events = events
           while !Task.isCancelled {
-            for await _ in events {
+            for await event in events where BookieRegistration.concerns(event.key) {
               guard let self else { return }
-              await self.readUntilDone()
+              self.noteChange()
             }
             // The store can no longer vouch for completeness: it is watched, and read, anew.
             try? await Task.sleep(for: Self.pause)
             guard self != nil, !Task.isCancelled else { return }
             guard let next = try? await metadata.watch(prefix: BookieRegistration.root) else { continue }
             events = next
-            await self?.readUntilDone()
+            self?.noteChange()
           }
         }
         let isSecond = state.withLockedValue { state in
@@ -107,6 +112,28 @@ final class BookieDirectory: Sendable {
       try await readAll()
     } catch {
       throw .metadata("the list of bookies cannot be read: \(error)")
+    }
+  }
+
+  /// All that changes while the registrations are read is read together.
+  private func noteChange() {
+    state.withLockedValue { state in
+      state.isStale = true
+      guard state.reader == nil, !state.isShutDown else { return }
+      state.reader = Task { [weak self] in
+        while let self, self.takeStale() {
+          await self.readUntilDone()
+          try? await Task.sleep(for: Self.rest)
+        }
+      }
+    }
+  }
+
+  private func takeStale() -> Bool {
+    state.withLockedValue { state in
+      if !state.isStale { state.reader = nil }
+      defer { state.isStale = false }
+      return state.isStale
     }
   }
 
@@ -138,6 +165,8 @@ final class BookieDirectory: Sendable {
       state.isShutDown = true
       state.watcher?.cancel()
       state.watcher = nil
+      state.reader?.cancel()
+      state.reader = nil
       state.observers = []
     }
   }

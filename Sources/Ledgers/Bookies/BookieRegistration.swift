@@ -77,6 +77,11 @@ enum BookieRegistration {
   /// What the record becomes when all is repaired.
   static func repaired(through: LedgerID) -> [UInt8] { Array("repaired \(through)".utf8) }
 
+  /// Whether the key is one of those that ``readAll(_:onUnreadable:)`` reads.
+  static func concerns(_ key: String) -> Bool {
+    [available, racks, draining].contains { key.hasPrefix($0) }
+  }
+
   /// All registered bookies, with what operators decided.
   static func readAll(
     _ metadata: any MetadataStore, onUnreadable: (String) -> Void

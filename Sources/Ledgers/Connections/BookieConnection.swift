@@ -18,12 +18,6 @@ final class BookieConnection: @unchecked Sendable {
     case shutDown
   }
 
-  private struct PlainKey: Hashable {
-    var ledgerID: Int64
-    var entryID: Int64
-    var isAdd: Bool
-  }
-
   let bookieID: String
   let eventLoop: any EventLoop
   private let directory: BookieDirectory
@@ -39,9 +33,7 @@ final class BookieConnection: @unchecked Sendable {
   private var isTimerScheduled = false
   private var lastReceived = NIODeadline.now()
   private var failedAttempts = 0
-  /// Without request ids answers are told apart by ledger, entry and operation.
-  private var plainWaiters: [PlainKey: [UInt64]] = [:]
-  private var plainFences: Set<PlainKey> = []
+  private var plain = PlainRequests()
   /// What has to wait for an answer that it could be taken for.
   private var held: [BookieRequest] = []
   private var batchReads = BatchReadSupport()
@@ -185,42 +177,15 @@ final class BookieConnection: @unchecked Sendable {
     for request in outbox {
       if hasRequestIDs {
         writer.append(request, emit: emit)
-      } else if mayBeMistaken(request) {
+      } else if plain.mayBeMistaken(request) {
         held.append(request)
       } else {
-        writer.append(makePlain(request), emit: emit)
+        writer.append(plain.sent(request), emit: emit)
       }
     }
     outbox.removeAll(keepingCapacity: true)
     writer.finish(emit: emit)
     channel.flush()
-  }
-
-  /// Whether the answer to a read without a fence could be taken for that to a read with one, or the other way round.
-  private func mayBeMistaken(_ request: BookieRequest) -> Bool {
-    guard case .read(let read) = request else { return false }
-    let key = PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
-    return plainWaiters[key] != nil && plainFences.contains(key) != read.flags.contains(.fencing)
-  }
-
-  private func makePlain(_ request: BookieRequest) -> BookieRequest {
-    switch request {
-    case .add(var add):
-      if let id = add.requestID {
-        plainWaiters[PlainKey(ledgerID: add.ledgerID, entryID: add.entryID, isAdd: true), default: []].append(id)
-      }
-      add.requestID = nil
-      return .add(add)
-    case .read(var read):
-      if let id = read.requestID {
-        let key = PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
-        plainWaiters[key, default: []].append(id)
-        if read.flags.contains(.fencing) { plainFences.insert(key) } else { plainFences.remove(key) }
-      }
-      read.requestID = nil
-      return .read(read)
-    case .batchRead, .auth: return request
-    }
   }
 
   // MARK: Connecting
@@ -300,13 +265,13 @@ final class BookieConnection: @unchecked Sendable {
       switch response {
       case .auth(let answer): negotiated(answer)
       case .add(let add):
-        let key = PlainKey(ledgerID: add.ledgerID, entryID: add.entryID, isAdd: true)
+        let key = PlainRequests.Key(ledgerID: add.ledgerID, entryID: add.entryID, isAdd: true)
         if let (waiter, since) = waiter(add.requestID, key) {
           addLatency.add(lastReceived - since)
           waiter.answer(response)
         }
       case .read(let read):
-        let key = PlainKey(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
+        let key = PlainRequests.Key(ledgerID: read.ledgerID, entryID: read.entryID, isAdd: false)
         waiter(read.requestID, key)?.waiter.answer(response)
       case .batchRead(let read):
         guard let (waiter, _) = table.take(read.requestID) else { continue }
@@ -369,12 +334,10 @@ final class BookieConnection: @unchecked Sendable {
   }
 
   private func waiter(
-    _ id: UInt64?, _ key: PlainKey
+    _ id: UInt64?, _ key: PlainRequests.Key
   ) -> (waiter: BookieRequestTable.Waiter, since: NIODeadline)? {
     if let id { return table.take(id) }
-    while let next = plainWaiters[key]?.first {
-      plainWaiters[key]?.removeFirst()
-      if plainWaiters[key]?.isEmpty == true { plainWaiters[key] = nil }
+    while let next = plain.next(key) {
       if let found = table.take(next) { return found }
     }
     return nil
@@ -383,8 +346,7 @@ final class BookieConnection: @unchecked Sendable {
   private func failAll() {
     outbox.removeAll()
     held.removeAll()
-    plainWaiters.removeAll()
-    plainFences.removeAll()
+    plain = PlainRequests()
     for waiter in table.takeAll() { waiter.fail() }
   }
 

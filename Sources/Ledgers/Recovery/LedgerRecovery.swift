@@ -338,6 +338,7 @@ struct LedgerRecovery {
         confirmed = true
         actions.append(.release(through: entry))
       case .changeEnsemble(let change): actions.append(.changeEnsemble(change))
+      case .lookForBookies: break  // It ends before it could look for long.
       case .incomplete(let copies): incomplete.append(copies)
       case .fail(_, let error):
         fail(error, &actions)

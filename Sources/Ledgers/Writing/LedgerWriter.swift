@@ -233,8 +233,16 @@ struct LedgerWriter {
       }
     }
     guard change == nil else { return }
-    if timedOut || retryAt <= now {
+    if timedOut {
       startChange(&actions)
+    } else if retryAt <= now {
+      retryAt = now + retryDelay
+      // No segment ends before there are other bookies: what is late for those that are there may still come.
+      if absentSlots.count == slots.count(where: { $0.state != .healthy }) {
+        actions.append(.lookForBookies)
+      } else {
+        startChange(&actions)
+      }
     } else if retryAt == .distantFuture, slots.contains(where: { $0.state == .failed }) {
       retryAt = now + retryDelay
     }

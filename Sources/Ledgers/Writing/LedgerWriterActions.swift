@@ -7,6 +7,8 @@ extension LedgerWriter {
     case confirm(through: EntryID)
     /// Find replacements, record the segment, then call `ensembleChanged` or `ensembleChangeFailed`.
     case changeEnsemble(EnsembleChange)
+    /// Places have had no bookie for a while: call `lookAgain` when there are others.
+    case lookForBookies
     /// All entries from this one on have failed, and all later ones will.
     case fail(from: EntryID, LedgerError)
     /// Confirmed entries of which a bookie may not have its copy.

@@ -3,6 +3,11 @@ import NIOCore
 
 /// How a writer's bookies are replaced.
 extension WritableLedger {
+  typealias Replacements = (ensemble: [String], slots: [Int])
+
+  /// How long entries that have their ack quorum wait for a bookie to be replaced.
+  private static let patience = TimeAmount.seconds(1)
+
   /// Bookies that are registered no more are replaced, if there are others, although nothing was sent that could fail:
   /// else an idle ledger would stay on them for ever. False if that has to be asked again later.
   func replace(_ gone: Set<String>) -> Bool {
@@ -39,17 +44,18 @@ extension WritableLedger {
       bookies.directory.noteFailure(of: change.ensemble[slot])
     }
     let found = selector.replacements(for: change, of: current.metadata)
-    let isRetry = change.slots == change.vacant
-    if found.slots.isEmpty || (isRetry && !isPrepared),
-      writer.striping.everyWriteSetReachesAckQuorum({ !change.slots.contains($0) })
-    {
-      // Entries are confirmed without these places too, and nothing that may take long is waited for.
-      finish(change)
-      return prepare()
-    }
+    // Entries are confirmed without these places too: nothing that may take long is waited for.
+    let isOptional = writer.striping.everyWriteSetReachesAckQuorum { !change.slots.contains($0) }
+    if isOptional, found.slots.isEmpty { return finish(change) }
     let start = current
+    let preparation = eventLoop.makePromise(of: Replacements?.self)
+    Task { [self] in preparation.succeed(await prepared(change, found, start.metadata)) }
+    if isOptional { eventLoop.scheduleTask(in: Self.patience) { preparation.succeed(nil) } }
     Task { [self] in
-      guard let (ensemble, replaced) = await prepared(change, found, start.metadata) else { return finish(change) }
+      guard let (ensemble, replaced) = try? await preparation.futureResult.get() else {
+        finish(change)
+        return eventLoop.execute { self.lookForBookies() }
+      }
       do throws(LedgerError) {
         // What cannot be recorded now may be later: only when it is unknown whether it was is the ledger lost.
         let versioned = try await store.nameEnsemble(ensemble, from: change.firstEntry, of: id, over: start)
@@ -63,8 +69,8 @@ extension WritableLedger {
 
   /// Another ensemble, once the metadata store has answered and knows all that the old one may lack; nil without.
   private func prepared(
-    _ change: LedgerWriter.EnsembleChange, _ found: (ensemble: [String], slots: [Int]), _ metadata: LedgerMetadata
-  ) async -> (ensemble: [String], slots: [Int])? {
+    _ change: LedgerWriter.EnsembleChange, _ found: Replacements, _ metadata: LedgerMetadata
+  ) async -> Replacements? {
     do {
       try await bookies.repairs.store(id)
       guard found.slots.isEmpty else {
@@ -85,13 +91,22 @@ extension WritableLedger {
     do { _ = try await store.read(id) } catch .noSuchLedger {}
   }
 
-  /// Looks for bookies for the places that have none, beside the entries that are confirmed meanwhile.
-  private func prepare() {
-    guard !isPreparing else { return }
+  /// Whether there are bookies, as far as is known, for places that have none.
+  private var areThereOthers: Bool {
+    let slots = writer.absentSlots
+    guard closing == nil, writer.failure == nil, writer.change == nil, !slots.isEmpty else { return false }
+    let change = LedgerWriter.EnsembleChange(
+      firstEntry: writer.lastAddConfirmed + 1, ensemble: writer.ensemble, slots: slots, vacant: slots)
+    return !selector.replacements(for: change, of: current.metadata).slots.isEmpty
+  }
+
+  /// Looks for bookies for the places that have none, beside the entries that are confirmed meanwhile. Costs nothing while
+  /// there are none.
+  func lookForBookies() {
+    guard !isPreparing, areThereOthers else { return }
     isPreparing = true
     Task { [self] in
       do {
-        try await bookies.directory.refresh()
         try await bookies.repairs.store(id)
         try await reachMetadata()
         eventLoop.execute { self.endPreparing(isReady: true) }
@@ -103,15 +118,9 @@ extension WritableLedger {
 
   private func endPreparing(isReady: Bool) {
     isPreparing = false
-    let slots = writer.absentSlots
-    guard isReady, closing == nil, writer.failure == nil, writer.change == nil, !slots.isEmpty else { return }
-    let change = LedgerWriter.EnsembleChange(
-      firstEntry: writer.lastAddConfirmed + 1, ensemble: writer.ensemble, slots: slots, vacant: slots)
-    guard !selector.replacements(for: change, of: current.metadata).slots.isEmpty else { return }
-    isPrepared = true
+    guard isReady, areThereOthers else { return }
     writer.lookAgain(&actions)
     perform()
-    isPrepared = false
   }
 
   /// No place has got another bookie.

@@ -36,8 +36,7 @@ public final class WritableLedger: @unchecked Sendable {
   private var outgoing = Deque<Outgoing>()
   var closing: EventLoopPromise<CloseResult>?
   private var lateCopiesUntil: NIODeadline?
-  /// Whether all that may take long is done for places without a bookie: what is left is to record another one.
-  var isPrepared = false
+  /// Whether all that may take long is being done so that places without a bookie get one.
   var isPreparing = false
   private let view: ReadMetadata
   private lazy var reads = SequentialReads(
@@ -226,6 +225,7 @@ public final class WritableLedger: @unchecked Sendable {
       case .send(let entry, let slot, let generation): send(entry, slot, generation)
       case .confirm(let through): confirm(through: through)
       case .changeEnsemble(let change): changeEnsemble(change)
+      case .lookForBookies: lookForBookies()
       case .incomplete(let copies): bookies.repairs.report(id, copies)
       case .fail(_, let error): fail(error)
       }

@@ -78,6 +78,7 @@ actor BookieFleet {
       flushInterval=1500
       logSizeLimit=8388608
       gcWaitTime=3000
+      garbageCollectionMassDeleteMinimum=1000000
       minorCompactionInterval=10
       majorCompactionInterval=20
       diskCheckInterval=500

@@ -30,6 +30,32 @@ import Testing
     return changed.replaceMember(of: fragment, slot: 0, with: target) ? changed : nil
   }
 
+  @Test func aWriterGetsItsTimeFromWhenThereIsAnotherBookie() {
+    var spares = SpareSightings()
+    func note(_ areThere: Bool, _ seconds: Int64) -> Bool {
+      spares.note(7, areThere: areThere, now: .uptimeNanoseconds(0) + .seconds(seconds), grace: .seconds(30))
+    }
+    #expect(note(true, 1), "there was always one, as far as is known")
+    #expect(!note(false, 2))
+    #expect(!note(true, 100))
+    #expect(!note(true, 129))
+    #expect(note(true, 130))
+    #expect(note(true, 131))
+    #expect(!note(false, 132))
+  }
+
+  @Test func aTimeThatIsFarAheadIsNotWaitedFor() {
+    func isOverdue(_ since: Int64) -> Bool {
+      RepairPlan.isOverdue(since: since, now: 100_000, grace: .seconds(30))
+    }
+    #expect(isOverdue(70_000))
+    #expect(!isOverdue(70_001))
+    // Clocks differ a little.
+    #expect(!isOverdue(130_000))
+    #expect(isOverdue(130_001))
+    #expect(isOverdue(Int64.max / 2))
+  }
+
   @Test func aLostBookieIsReplacedWhereItHoldsEntriesAndNowhereElse() {
     let closed = Self.metadata([(0, ["a", "b", "c"]), (10, ["a", "d", "c"]), (20, ["a", "b", "c"])], last: 19)
     let plan = Self.plan(closed, lost: ["b"])

@@ -1,6 +1,7 @@
 import BookieWire
 import Logging
 import MetadataStore
+import NIOConcurrencyHelpers
 import NIOCore
 import TestSupport
 import Testing
@@ -29,8 +30,6 @@ import Testing
       }
       metadata.isDown = false
       await cluster.faults(of: first) { $0.addCode = nil }
-      let operations = LedgerOperator(client: client)
-      await eventually { try await operations.underReplicated().first?.suspects.first?.bookie == first }
       if bookies == 4 {
         await eventually {
           _ = try await LedgerLoad.run(ledger, count: 1)
@@ -39,6 +38,8 @@ import Testing
       }
       let end = try await ledger.close()
       #expect(end.lastEntry >= 549)
+      let marks = try await LedgerOperator(client: client).underReplicated()
+      #expect(marks.first?.suspects.contains { $0.bookie == first } == true)
       #expect(try await client.openLedger(ledger.id, on: cluster.loop).readAll().count == Int(end.lastEntry) + 1)
     }
   }
@@ -96,6 +97,91 @@ import Testing
       let marks = UnderReplicationStore(store: cluster.metadata)
       await eventually { try await marks.read(7)?.ledger.suspects.count == 1 }
       await queue.shutdown()
+    }
+  }
+
+  @Test func whatIsReportedMeanwhileIsNotWaitedFor() async throws {
+    try await BookieCluster.with(1) { cluster in
+      let metadata = LossyMetadata(cluster.metadata)
+      let queue = RepairQueue(
+        store: UnderReplicationStore(store: metadata), delay: .seconds(60), logger: Logger(label: "queue"))
+      let reports = NIOLockedValueBox(EntryID(0))
+      metadata.beforeChanges {
+        let entry = reports.withLockedValue { reports in
+          reports += 1_000
+          return reports
+        }
+        if entry <= 20_000 { queue.report(7, SuspectCopies(bookie: "a", first: entry, last: entry)) }
+      }
+      queue.report(7, SuspectCopies(bookie: "a", first: 0, last: 0))
+      try await queue.store(7)
+      #expect(reports.withLockedValue { $0 } == 1_000)
+      await queue.shutdown()
+      let marked = try await UnderReplicationStore(store: cluster.metadata).read(7)?.ledger.suspects
+      #expect(marked?.map(\.first) == [0, 1_000])
+    }
+  }
+
+  @Test func aWriterWithItsAckQuorumDoesNotWaitForAStoreThatHangs() async throws {
+    try await BookieCluster.with(4) { cluster in
+      let metadata = LossyMetadata(cluster.metadata)
+      let client = await cluster.client(.inProcess, metadata: metadata) {
+        $0.ensembleChangeRetryDelay = .milliseconds(50)
+        $0.addEntryQuorumTimeout = .seconds(20)
+      }
+      let ledger = try await client.createLedger(Self.three, on: cluster.loop)
+      #expect(try await LedgerLoad.run(ledger, count: 50).acknowledged == 50)
+      let first = try await cluster.loop.submit { ledger.metadata.lastSegment.ensemble[0] }.get()
+      metadata.hangs = true
+      await cluster.faults(of: first) { $0.addCode = .ioError }
+      for _ in 0..<3 {
+        let outcome = try await LedgerLoad.run(ledger, count: 100, window: 10)
+        #expect(outcome.acknowledged == 100, "\(String(describing: outcome.error))")
+      }
+      metadata.hangs = false
+      await eventually {
+        _ = try await LedgerLoad.run(ledger, count: 1)
+        return try await client.ledgerMetadata(ledger.id).lastSegment.ensemble.contains(first) == false
+      }
+      let end = try await ledger.close()
+      #expect(try await client.openLedger(ledger.id, on: cluster.loop).readAll().count == Int(end.lastEntry) + 1)
+    }
+  }
+
+  @Test func whatIsReportedAgainAndAgainIsWrittenNowAndThen() async throws {
+    try await BookieCluster.with(1) { cluster in
+      let marks = UnderReplicationStore(store: cluster.metadata)
+      let queue = RepairQueue(store: marks, delay: .milliseconds(1), logger: Logger(label: "queue"))
+      queue.report(7, SuspectCopies(bookie: "a", first: 1, last: 2))
+      await eventually { try await marks.read(7) != nil }
+      for ledger in LedgerID(8)...12 {
+        queue.report(7, SuspectCopies(bookie: "a", first: 2, last: 2))
+        queue.report(ledger, SuspectCopies(bookie: "a", first: 1, last: 1))
+        await eventually { try await marks.read(ledger) != nil }
+      }
+      #expect(try await marks.read(7)?.ledger.reports == 1)
+      queue.report(7, SuspectCopies(bookie: "b", first: 2, last: 2))
+      await eventually { try await marks.read(7)?.ledger.suspects.count == 2 }
+      queue.report(7, SuspectCopies(bookie: "b", first: 2, last: 2))
+      try await queue.store(7)
+      #expect(try await marks.read(7)?.ledger.reports == 3, "a ledger that ends does not wait")
+      await queue.shutdown()
+    }
+  }
+
+  @Test func manyChangesAreReadTogetherAndOthersNotAtAll() async throws {
+    try await BookieCluster.with(2) { cluster in
+      let metadata = LossyMetadata(cluster.metadata)
+      let client = await cluster.client(.inProcess, metadata: metadata)
+      #expect(try await client.availableBookies().count == 2)
+      let before = metadata.lists
+      for entry in 0..<200 {
+        try await cluster.metadata.put("/bookies/damaged/bookie-1/\(entry)", Array("3".utf8))
+        try await cluster.metadata.put("/bookies/racks/bookie-1", Array(#"{"rack":"/\#(entry)"}"#.utf8))
+      }
+      await eventually { client.directory.registered["bookie-1"]?.networkLocation == "/199" }
+      // Each reading takes three lists.
+      #expect(metadata.lists - before < 200)
     }
   }
 

@@ -210,6 +210,9 @@ import Testing
     writer.tick(now: Self.at(4), &actions)
     #expect(actions.isEmpty)
     writer.tick(now: Self.at(5), &actions)
+    #expect(actions == [.lookForBookies], "nothing is said of any copy while there are no others")
+    actions = []
+    writer.lookAgain(&actions)
     #expect(
       Self.changes(actions) == [.init(firstEntry: 1, ensemble: ["b0", "b1", "b2"], slots: [2], vacant: [2])])
     #expect(actions.first == .incomplete(.init(bookie: "b2", first: 0, last: 0)))

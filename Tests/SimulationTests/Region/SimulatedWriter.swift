@@ -106,6 +106,7 @@ final class SimulatedWriter {
         region.confirmed(ledgerID, confirmed + 1...entry)
         confirmed = entry
       case .changeEnsemble(let change): changeEnsemble(change)
+      case .lookForBookies: writer.lookAgain(&actions)
       case .incomplete(let copies): reports.report(copies)
       case .fail: end()
       }

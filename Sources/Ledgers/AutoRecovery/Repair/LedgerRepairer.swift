@@ -1,5 +1,6 @@
 import Logging
 import MetadataStore
+import NIOConcurrencyHelpers
 import NIOCore
 
 /// Brings one ledger back to full replication. Whoever calls holds the ledger's lock; what makes it safe is not the lock
@@ -19,39 +20,48 @@ struct LedgerRepairer {
   let statistics: AutoRecoveryCounters
   let loop: any EventLoop
   let logger: Logger
+  private let spares = NIOLockedValueBox(SpareSightings())
+
+  init(
+    client: LedgerClient, configuration: AutoRecoveryConfiguration, throttle: SharedThrottle,
+    statistics: AutoRecoveryCounters, loop: any EventLoop, logger: Logger
+  ) {
+    self.client = client
+    self.configuration = configuration
+    self.throttle = throttle
+    self.statistics = statistics
+    self.loop = loop
+    self.logger = logger
+  }
 
   /// - Parameter proceed: asked between chunks; throws when the lock is lost or auto-recovery is switched off.
   func repair(
     _ mark: UnderReplicatedLedger, proceed: @escaping @Sendable () async throws -> Void
   ) async throws -> Outcome {
     guard var metadata = try await read(mark.ledgerID) else { return .repaired }
+    // What can be done is done, whatever else cannot: copies that are there now may be gone at the next attempt.
+    var problems: [String] = []
     if let limbo = mark.limbo, metadata.state != .closed,
       metadata.lastSegment.ensemble.contains(where: { limbo[$0] != nil })
     {
       // It has fenced the ledger already. What it should have is known when the others have said where the ledger ends.
-      _ = try await client.openLedger(mark.ledgerID, on: loop)
+      if let problem = try await recover(mark.ledgerID) { problems.append(problem) }
       guard let now = try await read(mark.ledgerID) else { return .repaired }
       metadata = now
     }
     var plan = plan(for: mark, metadata)
-    if !plan.lostFromOpenSegment.isEmpty {
-      if let reason = try await closeAbandoned(mark, metadata, plan) {
-        guard !plan.replacements.isEmpty || !plan.restorations.isEmpty else {
-          return .unfinished(reason, unrecoverable: 0)
-        }
-      } else {
-        guard let now = try await read(mark.ledgerID) else { return .repaired }
-        metadata = now
-        plan = self.plan(for: mark, metadata)
-      }
-    }
-    if plan.waitsForRecovery, isOverdue(mark.sinceMs) {
-      _ = try await client.openLedger(mark.ledgerID, on: loop)
+    if !plan.lostFromOpenSegment.isEmpty, problems.isEmpty {
+      if let reason = try await closeAbandoned(mark, metadata, plan) { problems.append(reason) }
       guard let now = try await read(mark.ledgerID) else { return .repaired }
       metadata = now
       plan = self.plan(for: mark, metadata)
     }
-    var problems: [String] = []
+    if plan.waitsForRecovery, isOverdue(mark.sinceMs) {
+      if let problem = try await recover(mark.ledgerID) { problems.append(problem) }
+      guard let now = try await read(mark.ledgerID) else { return .repaired }
+      metadata = now
+      plan = self.plan(for: mark, metadata)
+    }
     var unrecoverable: Int64 = 0
     func note(_ outcome: ReplicaCopier.Outcome, _ what: String) {
       guard let first = outcome.unrecoverable.first else { return }
@@ -63,7 +73,8 @@ struct LedgerRepairer {
     }
     for replacement in plan.replacements {
       try await proceed()
-      switch try await replace(replacement, mark, metadata, proceed) {
+      switch try await replaceIfPossible(replacement, mark, metadata, proceed) {
+      case .failed(let what): problems.append(what)
       case .done(let outcome): note(outcome, "replacing \(replacement.fragment.ensemble[replacement.slot])")
       case .noBookie where replacement.isForPlacement: break
       case .noBookie:
@@ -86,8 +97,8 @@ struct LedgerRepairer {
         problems.append(what)
       }
     }
-    if plan.waitsForRecovery { problems.append("the ledger is being recovered.") }
-    if !plan.lostFromOpenSegment.isEmpty { problems.append(Self.waitsForWriter(plan)) }
+    if problems.isEmpty, plan.waitsForRecovery { problems.append("the ledger is being recovered.") }
+    if problems.isEmpty, !plan.lostFromOpenSegment.isEmpty { problems.append(Self.waitsForWriter(plan)) }
     return problems.isEmpty
       ? .repaired : .unfinished(problems.joined(separator: " "), unrecoverable: unrecoverable)
   }
@@ -143,7 +154,8 @@ struct LedgerRepairer {
 
   /// Whether who should have done something since then seems to be dead.
   private func isOverdue(_ sinceMs: Int64) -> Bool {
-    .milliseconds(UnderReplicationStore.nowMs() - sinceMs) >= configuration.openLedgerRereplicationGracePeriod
+    RepairPlan.isOverdue(
+      since: sinceMs, now: UnderReplicationStore.nowMs(), grace: configuration.openLedgerRereplicationGracePeriod)
   }
 
   /// Closes a ledger whose writer seems to be dead. Returns why not, if not.
@@ -156,16 +168,31 @@ struct LedgerRepairer {
       plan.lostFromOpenSegment.contains(metadata.lastSegment.ensemble[$0])
     }
     let others = client.selector.replacements(for: slots, in: metadata.lastSegment.ensemble, of: metadata)
+    let grace = TimeAmount(configuration.openLedgerRereplicationGracePeriod)
+    let hasHadTime = spares.withLockedValue {
+      $0.note(mark.ledgerID, areThere: !others.slots.isEmpty, now: .now(), grace: grace)
+    }
     guard !others.slots.isEmpty else {
       return "no other bookie is there for \(plan.lostFromOpenSegment.joined(separator: ", "))."
     }
+    guard hasHadTime else { return Self.waitsForWriter(plan) }
     logger.info(
       "A ledger whose writer does not replace a lost bookie is recovered.",
       metadata: [
         "ledger": "\(mark.ledgerID)", "lost": "\(plan.lostFromOpenSegment.joined(separator: ","))",
       ])
-    _ = try await client.openLedger(mark.ledgerID, on: loop)
-    return nil
+    return try await recover(mark.ledgerID)
+  }
+
+  /// Recovers and closes the ledger. Returns why that cannot be done now, if so.
+  private func recover(_ id: LedgerID) async throws -> String? {
+    do {
+      _ = try await client.openLedger(id, on: loop)
+      return nil
+    } catch let error as LedgerError {
+      try Task.checkCancellation()
+      return "the ledger cannot be recovered: \(error)"
+    }
   }
 
   // MARK: Copying
@@ -176,6 +203,8 @@ struct LedgerRepairer {
     case changed
     /// The target is not surely the bookie that the copies went to.
     case doubtful(String)
+    /// A bookie does not do what it should.
+    case failed(String)
   }
 
   /// What changes when a bookie may have lost something, or is not to be used any more.
@@ -185,6 +214,25 @@ struct LedgerRepairer {
       records.append(try await client.marks.store.get(prefix + bookie))
     }
     return records
+  }
+
+  /// One target that does not answer is in the way of no other replacement, and is not the next attempt's target.
+  private func replaceIfPossible(
+    _ replacement: RepairPlan.Replacement, _ mark: UnderReplicatedLedger, _ metadata: LedgerMetadata,
+    _ proceed: @escaping @Sendable () async throws -> Void
+  ) async throws -> Replaced {
+    do {
+      return try await replace(replacement, mark, metadata, proceed)
+    } catch LedgerError.dataUnavailable(let what) {
+      try Task.checkCancellation()
+      try await client.marks.mark(mark.ledgerID) { mark in
+        guard let progress = mark.progress, progress.segment == replacement.fragment.firstEntry,
+          progress.slot == replacement.slot
+        else { return }
+        mark.progress = nil
+      }
+      return .failed(what)
+    }
   }
 
   private func replace(

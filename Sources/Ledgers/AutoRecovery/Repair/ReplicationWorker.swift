@@ -66,6 +66,11 @@ struct ReplicationWorker {
   }
 
   private func repair(_ mark: UnderReplicatedLedger, _ lease: MetadataLease) async throws {
+    if mark.isUnreadable == true {
+      logger.warning(
+        "What is known of a ledger's copies cannot be read; all are looked at.",
+        metadata: ["ledger": "\(mark.ledgerID)"])
+    }
     let marks = marks
     let outcome: LedgerRepairer.Outcome
     do {
@@ -77,27 +82,35 @@ struct ReplicationWorker {
     } catch let error as LedgerError {
       outcome = .unfinished("\(error)", unrecoverable: 0)
     }
-    guard let present = try await marks.read(mark.ledgerID) else { return }
-    // Also a report of what was known may be of something that happened again behind the worker.
-    let isNews = present.ledger.reports != mark.reports
     switch outcome {
     case .repaired:
       repairer.statistics.add { $0.ledgersRepaired += 1 }
       logger.info("A ledger is fully replicated again.", metadata: ["ledger": "\(mark.ledgerID)"])
-      if !isNews { try await marks.clear(mark.ledgerID, present.version) }
+      // Also a report of what was known may be of something that happened again behind the worker.
+      if let present = try await marks.read(mark.ledgerID), present.ledger.reports == mark.reports {
+        try await marks.clear(mark.ledgerID, present.version)
+      }
     case .unfinished(let problem, let unrecoverable):
       repairer.statistics.add { $0.repairsUnfinished += 1 }
       logger.warning(
         "A ledger is not fully replicated yet.", metadata: ["ledger": "\(mark.ledgerID)", "problem": "\(problem)"])
-      guard !isNews else { return }
+      try await putOff(mark, problem, unrecoverable)
+    }
+  }
+
+  /// The next attempt is made later, unless something else is known by now. Who reads an entry that no bookie has reports
+  /// it again and again: that alone makes it no sooner.
+  private func putOff(_ mark: UnderReplicatedLedger, _ problem: String, _ unrecoverable: Int64) async throws {
+    let registered = repairer.client.directory.registered
+    while let present = try await marks.read(mark.ledgerID), present.ledger.hasSameFindings(as: mark) {
       var next = present.ledger
-      let registered = repairer.client.directory.registered
       next.drop { registered[$0]?.isDraining == false }
       next.attempts += 1
       next.problem = problem
       next.unrecoverableEntries = unrecoverable
       next.nextAttemptMs = UnderReplicationStore.nowMs() + pause(after: next.attempts)
-      _ = try await marks.write(next, over: present.version)
+      if try await marks.write(next, over: present.version) != nil { return }
+      try Task.checkCancellation()
     }
   }
 

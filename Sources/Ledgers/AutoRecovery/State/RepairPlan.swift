@@ -25,10 +25,9 @@ struct RepairPlan: Equatable {
   var waitsForRecovery = false
 
   /// - Parameters:
-  ///   - lost: whether a bookie is gone, or being emptied.
-  ///   - suspects: copies in doubt.
-  ///   - openSegmentEnd: the last entry of the open segment that is certainly acknowledged; copies in doubt up to it are
-  ///     restored too. Those who report a copy in doubt know it to be acknowledged.
+  ///   - suspects: copies in doubt, which those who report them know to be acknowledged.
+  ///   - misplaced: the places of a fragment whose bookies should be in another failure domain.
+  ///   - isLost: whether a bookie is gone, or being emptied.
   init(
     metadata: LedgerMetadata, suspects: [SuspectCopies], misplaced: (LedgerFragment) -> [Int],
     isLost: (String) -> Bool
@@ -66,6 +65,13 @@ struct RepairPlan: Equatable {
         restorations.append(Restoration(fragment: fragment, slot: slot, first: first, last: last))
       }
     }
+  }
+
+  /// Whether `grace` has passed since a time, both in ms since 1970. A time that is further ahead than that was noted by a
+  /// clock that was wrong: waiting for it could take for ever.
+  static func isOverdue(since: Int64, now: Int64, grace: Duration) -> Bool {
+    let passed = Duration.milliseconds(now - since)
+    return passed >= grace || passed < .zero - grace
   }
 
   /// Whether nothing is to be done, nor waited for.

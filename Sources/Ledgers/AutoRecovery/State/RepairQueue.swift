@@ -1,5 +1,6 @@
 import Logging
 import NIOConcurrencyHelpers
+import NIOCore
 
 /// Copies in doubt that readers, writers and recoveries came across, on their way to the metadata store, where auto-recovery
 /// finds them. Gathers for a moment, so that a damaged bookie costs one write for each ledger and not for each entry; what
@@ -11,8 +12,16 @@ final class RepairQueue: Sendable {
     var report: UInt64 = 0
   }
 
+  /// What was written of a ledger, and when.
+  private struct Written {
+    var copies: [SuspectCopies]
+    var at: NIODeadline
+  }
+
   private struct State {
     var pending: [LedgerID: Waiting] = [:]
+    /// What was written of late.
+    var written: [LedgerID: Written] = [:]
     var reports: UInt64 = 0
     var task: Task<Void, Never>?
     var isShutDown = false
@@ -21,6 +30,8 @@ final class RepairQueue: Sendable {
   /// Ledgers that wait at once beyond which only one range of each bookie is kept for further ones.
   private static let manyLedgers = 10_000
   private static let longestPause = Duration.seconds(30)
+  /// How long what was written already waits if it is reported again.
+  private static let repetition = TimeAmount.seconds(5)
 
   private let store: UnderReplicationStore
   private let delay: Duration
@@ -49,13 +60,14 @@ final class RepairQueue: Sendable {
     }
   }
 
-  /// Writes what is known of the ledger, now: when this returns it is in the metadata store.
+  /// Writes what was reported of the ledger before this call: when it returns that is in the metadata store. What is
+  /// reported meanwhile is not waited for, else who reads a ledger with many damaged copies would hold up its writer.
   func store(_ id: LedgerID) async throws(LedgerError) {
-    while let waiting = state.withLockedValue({ $0.pending[id] }) {
-      try await store.mark(id) { _ = $0.add(suspects: waiting.copies) }
-      state.withLockedValue { state in
-        if state.pending[id]?.report == waiting.report { state.pending[id] = nil }
-      }
+    guard let waiting = state.withLockedValue({ $0.pending[id] }) else { return }
+    try await store.mark(id) { _ = $0.add(suspects: waiting.copies) }
+    state.withLockedValue { state in
+      state.written[id] = Written(copies: SuspectCopies.merged(waiting.copies), at: .now())
+      if state.pending[id]?.report == waiting.report { state.pending[id] = nil }
     }
   }
 
@@ -67,14 +79,26 @@ final class RepairQueue: Sendable {
     }
     task?.cancel()
     await task?.value
-    _ = await flush()
+    _ = await flush(state.withLockedValue { $0.pending.keys.sorted() })
+  }
+
+  /// The ledgers to write now. Who tries to read a damaged entry again and again reports it each time.
+  private func due() -> [LedgerID] {
+    let now = NIODeadline.now()
+    return state.withLockedValue { state in
+      state.written = state.written.filter { now - $0.value.at < Self.repetition }
+      return state.pending.keys.sorted().filter { id in
+        guard let written = state.written[id], let waiting = state.pending[id] else { return true }
+        return SuspectCopies.merged(written.copies + waiting.copies) != written.copies
+      }
+    }
   }
 
   private func run() async {
     var pause = delay
     while true {
       do { try await Task.sleep(for: pause) } catch { return }
-      pause = await flush() ? delay : min(pause * 2, max(delay, Self.longestPause))
+      pause = await flush(due()) ? delay : min(pause * 2, max(delay, Self.longestPause))
       let isDone = state.withLockedValue { state in
         guard state.pending.isEmpty else { return false }
         state.task = nil
@@ -85,9 +109,9 @@ final class RepairQueue: Sendable {
   }
 
   /// Whether everything was written.
-  private func flush() async -> Bool {
+  private func flush(_ ids: [LedgerID]) async -> Bool {
     var failures = 0
-    for id in state.withLockedValue({ $0.pending.keys.sorted() }) {
+    for id in ids {
       do {
         try await store(id)
       } catch {

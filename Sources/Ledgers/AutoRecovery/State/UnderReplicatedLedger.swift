@@ -22,6 +22,8 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
   /// Bookies of the ledger that may have lost entries of it without knowing which: all that they should have is looked at.
   /// The number, the highest ledger that existed then, tells one loss from the next. Nil: none.
   public var limbo: [String: LedgerID]?
+  /// Whether what was known of the ledger could not be read: all copies are looked at.
+  public var isUnreadable: Bool?
   /// Whether copies are in the same failure domain against the placement policy.
   public var isMisplaced: Bool
   /// When it was noticed first, ms since 1970.
@@ -42,6 +44,13 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
   /// happened behind it. Nil: 0.
   public var reports: Int?
 
+  /// In place of a mark that cannot be read.
+  init(unreadable ledgerID: LedgerID, sinceMs: Int64) {
+    self.init(ledgerID: ledgerID, sinceMs: sinceMs)
+    isUnreadable = true
+    problem = "what was known of the ledger cannot be read; all copies are looked at."
+  }
+
   /// A mark without any finding.
   init(ledgerID: LedgerID, sinceMs: Int64) {
     self.ledgerID = ledgerID
@@ -60,6 +69,12 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
     let new = lost.subtracting(lostBookies)
     for bookie in new { lostSinceMs = (lostSinceMs ?? [:]).merging([bookie: nowMs]) { _, new in new } }
     return report(isNew: !new.isEmpty) { $0.lostBookies = Set($0.lostBookies).union(new).sorted() }
+  }
+
+  /// Whether the same is known to be wrong, however often it was reported and tried to repair.
+  func hasSameFindings(as other: Self) -> Bool {
+    lostBookies == other.lostBookies && suspects == other.suspects && limbo == other.limbo
+      && isMisplaced == other.isMisplaced
   }
 
   /// Since when the bookie has been gone, as far as is known.
@@ -95,9 +110,10 @@ public struct UnderReplicatedLedger: Codable, Equatable, Sendable {
 
   /// All copies in doubt: those that are named, and whatever bookies in limbo should have.
   func suspects(of metadata: LedgerMetadata) -> [SuspectCopies] {
-    guard let limbo, !limbo.isEmpty else { return suspects }
+    let limbo = limbo ?? [:]
+    guard isUnreadable == true || !limbo.isEmpty else { return suspects }
     let whole = metadata.fragments.flatMap { fragment in
-      fragment.ensemble.filter { limbo[$0] != nil }.map {
+      fragment.ensemble.filter { isUnreadable == true || limbo[$0] != nil }.map {
         SuspectCopies(bookie: $0, first: fragment.firstEntry, last: fragment.lastEntry)
       }
     }

@@ -110,8 +110,8 @@ struct UnderReplicationStore: Sendable {
 
   // MARK: Locks and election
 
-  /// The version of the key, which `holder` has from now on as long as the lease lives; nil if somebody else has it. Whoever copies a ledger, or deletes a copy that metadata
-  /// does not name, holds `/ledgers/underreplicated/locks/<id>`.
+  /// The version of the key, which `holder` has from now on as long as the lease lives; nil if somebody else has it.
+  /// Whoever copies a ledger, or deletes a copy that metadata does not name, holds `/ledgers/underreplicated/locks/<id>`.
   func acquire(_ key: String, holder: String, lease: MetadataLease) async throws(LedgerError) -> MetadataVersion? {
     try await mapErrors {
       do {
@@ -195,8 +195,12 @@ struct UnderReplicationStore: Sendable {
 
   // MARK: Bytes
 
+  /// Nil only if the key is not that of a ledger: what cannot be read is as good as a mark of everything.
   private static func decode(_ record: MetadataRecord) -> UnderReplicatedLedger? {
-    try? JSONDecoder().decode(UnderReplicatedLedger.self, from: Data(record.value))
+    if let mark = try? JSONDecoder().decode(UnderReplicatedLedger.self, from: Data(record.value)) { return mark }
+    return LedgerID(record.key.dropFirst(ledgers.count)).map {
+      UnderReplicatedLedger(unreadable: $0, sinceMs: nowMs())
+    }
   }
 
   private static func encode(_ mark: UnderReplicatedLedger) throws -> [UInt8] {
