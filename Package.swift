@@ -156,7 +156,8 @@ let package = Package(
     tests("MetadataStore", ["RocksDB", nio, logging]),
     tests("PulsarWire", [nio, protobuf, "Checksums", "Compression"]),
     tests("BookieWire", [nio]),
-    tests("Bookie", ["BookieWire", "Checksums", "MetadataStore", "Transport", nio, nioPosix, concurrencyHelpers, logging]),
+    tests(
+      "Bookie", ["BookieWire", "Checksums", "MetadataStore", "Transport", nio, nioPosix, concurrencyHelpers, logging]),
     tests("Ledgers", ["BookieWire", "Bookie", "MetadataStore", "Transport", nio, nioPosix, logging]),
     tests("TopicLog", ["Ledgers", "Bookie", "MetadataStore", nio, nioPosix, logging]),
     tests(
