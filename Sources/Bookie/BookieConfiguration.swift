@@ -87,7 +87,7 @@ public struct BookieConfiguration: Sendable {
   /// Time between two searches for deleted ledgers. (`gcWaitTime`)
   public var garbageCollectionInterval = Duration.seconds(600)
   /// A search that finds more than this share of the bookie's ledgers deleted, and at least
-  /// `garbageCollectionMassDeleteMinimum` of them, deletes nothing and is raised.
+  /// `garbageCollectionMassDeleteMinimum` of them, deletes nothing and is raised; so is one that finds so many of them elsewhere.
   public var garbageCollectionMassDeleteShare = 0.5
   /// See `garbageCollectionMassDeleteShare`.
   public var garbageCollectionMassDeleteMinimum = 100
