@@ -84,12 +84,12 @@ struct ReplicationWorker {
     }
     switch outcome {
     case .repaired:
-      repairer.statistics.add { $0.ledgersRepaired += 1 }
-      logger.info("A ledger is fully replicated again.", metadata: ["ledger": "\(mark.ledgerID)"])
       // Also a report of what was known may be of something that happened again behind the worker.
       if let present = try await marks.read(mark.ledgerID), present.ledger.reports == mark.reports {
         try await marks.clear(mark.ledgerID, present.version)
       }
+      repairer.statistics.add { $0.ledgersRepaired += 1 }
+      logger.info("A ledger is fully replicated again.", metadata: ["ledger": "\(mark.ledgerID)"])
     case .unfinished(let problem, let unrecoverable):
       repairer.statistics.add { $0.repairsUnfinished += 1 }
       logger.warning(
