@@ -1,6 +1,7 @@
 import Bookie
 import Foundation
 import Histogram
+import Transport
 
 extension BookieMeasurements {
   private static let coldLedger: Int64 = 7
@@ -94,6 +95,9 @@ extension BookieMeasurements {
       let reader = coldStream(bookie)
       var alone: [AddStream.Outcome] = []
       var beside: [AddStream.Outcome] = []
+      // What the bookie itself saw of it.
+      var syncs = [LatencyHistogram(), LatencyHistogram()]
+      var inside = [LatencyHistogram(), LatencyHistogram()]
       var readBytes = 0
       var readSeconds = 0.0
       let rounds = 9
@@ -114,7 +118,11 @@ extension BookieMeasurements {
             }
             return (bytes, seconds)
           }
+          let before = bookie.bookie.statistics()
           let (outcome, _, _) = try await drive([writer], warmup: .seconds(1), measured: turn)
+          let after = bookie.bookie.statistics()
+          syncs[isBeside ? 1 : 0].merge(after.journalSyncLatency.since(before.journalSyncLatency))
+          inside[isBeside ? 1 : 0].merge(after.addLatency.since(before.addLatency))
           gate.set(.over)
           let (bytes, seconds) = try await reading.value
           readBytes += bytes
@@ -132,6 +140,14 @@ extension BookieMeasurements {
         figures.add(
           "isolation", "add beside the reader p\(percentile), median of \(rounds)", median(beside, percentile), "ms",
           against: ("alone", median(alone, percentile)), target: target)
+      }
+      for (name, latency) in [("one sync", syncs), ("from the socket to the sync", inside)] {
+        for share in [0.5, 0.99] {
+          figures.add(
+            "isolation", "\(name) beside the reader p\(Int(share * 100))", (latency[1].quantile(share) ?? 0) / 1000,
+            "ms",
+            against: ("alone", (latency[0].quantile(share) ?? 0) / 1000))
+        }
       }
     }
   }
