@@ -149,15 +149,17 @@ final class BookieDirectory: Sendable {
     }
   }
 
-  /// Where the bookie listens: as last seen or, if that is unknown or `isStale`, as registered now; nil if it is not.
+  /// Where the bookie listens: as last seen or, if that is unknown, `isStale`, or about to be read, as registered now; nil
+  /// if it is not.
   func resolve(_ bookie: String, isStale: Bool) async -> BookieInfo? {
-    if !isStale, let known = state.withLockedValue({ $0.registered[bookie] }) { return known }
+    let (known, hasChanged) = state.withLockedValue { ($0.registered[bookie], $0.isStale) }
+    if !isStale, !hasChanged, let known { return known }
     for prefix in [BookieRegistration.available, BookieRegistration.readOnly] {
       if let record = try? await metadata.get(prefix + bookie), let info = BookieRegistration.parse(record) {
         return info
       }
     }
-    return nil
+    return isStale ? nil : known
   }
 
   func shutdown() {
