@@ -109,7 +109,7 @@ final class Journal: Sendable {
       state.mark = JournalMark(sequence: next - 1, file: next, offset: UInt64(file.offset))
       state.currentFile = next
     }
-    workers.start(name, JournalWriter(journal: self, file: file))
+    workers.start(name, JournalWriter(journal: self, file: file), priority: .urgent)
   }
 
   func newFile(first sequence: UInt64, recycled: String?) throws(BookieError) -> JournalFile {

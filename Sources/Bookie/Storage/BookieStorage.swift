@@ -90,7 +90,7 @@ final class BookieStorage: Sendable {
   /// Begins; adds and reads may come from now on.
   func start(flusher: Flusher) throws(BookieError) {
     for (index, journal) in journals.enumerated() { try journal.start("journal-\(index)", workers) }
-    workers.start("bookie-flush", flusher, isBackground: true)
+    workers.start("bookie-flush", flusher, priority: .background)
     // What was replayed is flushed while it is served.
     if state.withLockedValue({ $0.job != nil || $0.cache.isActiveFull }) { flusher.submit(.wake) }
     let readers = ReaderPool(storage: self)
@@ -103,8 +103,8 @@ final class BookieStorage: Sendable {
     }
     onRoom.withLockedValue { $0 = { [weak self] in self?.journalHasRoom() } }
     workers.start("bookie-expiry", expiry)
-    workers.start("bookie-compact", compactor, isBackground: true)
-    workers.start("bookie-scrub", scrubber, isBackground: true)
+    workers.start("bookie-compact", compactor, priority: .background)
+    workers.start("bookie-scrub", scrubber, priority: .background)
   }
 
   var flusher: Flusher? { parts.withLockedValue { $0?.flusher } }

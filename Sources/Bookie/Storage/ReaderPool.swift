@@ -53,7 +53,7 @@ final class ReaderPool: Sendable {
   func start(_ workers: StorageWorkers) {
     workers.start("bookie-urgent", urgent)
     // Somebody who catches up must not take processors from those who publish.
-    workers.start("bookie-read", ordinary, isBackground: true, count: threads)
+    workers.start("bookie-read", ordinary, priority: .background, count: threads)
   }
 
   var queueLength: Int { ordinary.mailbox.count + urgent.mailbox.count }

@@ -78,14 +78,14 @@ final class StorageWorkers: Sendable {
 
   /// Begins to give turns to a worker.
   /// - Parameters:
-  ///   - isBackground: whether it gives way to other threads.
+  ///   - priority: how its threads stand to others.
   ///   - count: number of threads; more than one only if its turns may overlap.
-  func start(_ name: String, _ worker: any StorageWorker, isBackground: Bool = false, count: Int = 1) {
+  func start(_ name: String, _ worker: any StorageWorker, priority: WorkerThread.Priority = .ordinary, count: Int = 1) {
     guard hasThreads else {
       let entry = Entry(name, turn: { worker.turn() }, hasMail: { worker.hasMail })
       return stepped.withLockedValue { $0.append(entry) }
     }
-    let started = (0..<count).map { _ in WorkerThread(name: name, isBackground: isBackground) { worker.run() } }
+    let started = (0..<count).map { _ in WorkerThread(name: name, priority: priority) { worker.run() } }
     threads.withLockedValue { $0[name, default: []] += started }
   }
 

@@ -9,16 +9,33 @@ import NIOConcurrencyHelpers
 
 /// A thread for work that blocks.
 final class WorkerThread: Sendable {
+  /// How much it may hold up other threads when processors are short.
+  enum Priority {
+    /// It comes first, where the system lets this process say so: it has little to do, and everybody waits for it.
+    case urgent
+    case ordinary
+    /// It gives way.
+    case background
+
+    /// Linux counts niceness by thread.
+    fileprivate var niceness: Int32 {
+      switch self {
+      case .urgent: -10
+      case .ordinary: 0
+      case .background: 5
+      }
+    }
+  }
+
   private let done = ConditionLock<Bool>(value: false)
 
   /// Starts a thread that runs `body` once.
-  /// - Parameter isBackground: whether it gives way to other threads when processors are short.
-  init(name: String, isBackground: Bool = false, _ body: @escaping @Sendable () -> Void) {
+  init(name: String, priority: Priority = .ordinary, _ body: @escaping @Sendable () -> Void) {
     let done = self.done
     let box = Unmanaged.passRetained(
       Body {
         Self.setName(name)
-        if isBackground { Self.giveWay() }
+        Self.take(priority)
         body()
         done.lock()
         done.unlock(withValue: true)
@@ -63,10 +80,9 @@ final class WorkerThread: Sendable {
     #endif
   }
 
-  /// Linux counts niceness by thread.
-  private static func giveWay() {
+  private static func take(_ priority: Priority) {
     #if os(Linux)
-      _ = nice(5)
+      if priority.niceness != 0 { _ = nice(priority.niceness) }
     #endif
   }
 
