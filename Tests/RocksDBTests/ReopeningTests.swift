@@ -35,6 +35,13 @@ struct ReopeningTests {
     /// Rounds so far.
     var count: Int { lock.withLock { rounds } }
 
+    /// Whether there have been so many rounds within ten seconds.
+    func reach(_ goal: Int) -> Bool {
+      let deadline = Date(timeIntervalSinceNow: 10)
+      while count < goal, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
+      return count >= goal
+    }
+
     /// What went wrong, when all of them have ended.
     func stop() -> [String] {
       lock.withLock { isStopped = true }
@@ -86,7 +93,7 @@ struct ReopeningTests {
         wound(database)
         try put([2, round], database)
         #expect(try database.get([2, round]) == [2, round])
-        while readers.count < before + 4 { Thread.sleep(forTimeInterval: 0.001) }
+        #expect(readers.reach(before + 4))
       }
       #expect(readers.stop() == [])
       database.close()
@@ -113,7 +120,7 @@ struct ReopeningTests {
       }
       #expect(hasFailed)
       let before = readers.count
-      while readers.count < before + 4 { Thread.sleep(forTimeInterval: 0.001) }
+      #expect(readers.reach(before + 4))
       #expect(try database.get([2]) == nil)
       try FileManager.default.removeItem(atPath: lock)
       try put([2], database)
